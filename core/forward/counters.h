@@ -1,0 +1,43 @@
+// Counters of the packet path. Every datagram and frame that is not delivered shows up in exactly one.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace rove {
+
+enum class DropReason : std::uint8_t {
+  UnknownType,     // first byte is no kind of datagram
+  Malformed,       // header or packing does not have the documented layout
+  BadLane,         // lane and type disagree
+  UnknownSession,  // no session with that index
+  SessionExpired,  // older than 180 s
+  Undecryptable,   // the tag does not verify
+  Replayed,        // counter seen before or too old
+  BadFrame,        // not a frame we take: size, group source, zero source
+  SpoofedSource,   // source is not the peer's
+  BadForward,      // forwarded by a node that is not the previous owner, or a group address
+  TooManyHops,     // forwarded twice already
+  NoSession,       // no session to the VM's host at the moment
+  EventsFull,      // the control thread does not keep up
+  Misdirected,     // for a VM that lives elsewhere, and not lately here
+};
+inline constexpr std::size_t kDropReasons = 14;
+
+[[nodiscard]] std::string_view to_string(DropReason reason);
+
+struct ForwarderCounters {
+  std::uint64_t frames_in = 0;   // from the TAP
+  std::uint64_t frames_out = 0;  // for the TAP
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  std::uint64_t datagrams_sealed = 0;
+  std::uint64_t datagrams_opened = 0;
+  std::uint64_t frames_forwarded = 0;  // sent on to a VM that left
+  std::uint64_t frames_punted = 0;     // left to the control thread
+  std::array<std::uint64_t, kDropReasons> drops{};
+};
+
+}  // namespace rove

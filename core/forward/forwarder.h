@@ -1,0 +1,58 @@
+// The packet path of one worker, without its I/O: decides on each frame and each datagram, seals and opens.
+//
+//   TAP  → handle_frame    → route known, session up: sealed into `out`; anything else: an event
+//   UDP  → handle_datagram → data: opened in place, checked, frames in `out`; the rest: an event
+//   Node → handle_command  → new snapshot; frames to seal; frames to write
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "core/base/address.h"
+#include "core/base/bytes.h"
+#include "core/base/time.h"
+#include "core/forward/batch.h"
+#include "core/forward/counters.h"
+#include "core/forward/snapshot.h"
+#include "core/forward/worker_messages.h"
+
+namespace rove {
+
+inline constexpr std::uint64_t kRekeyAfterMessages = std::uint64_t{1} << 40;
+
+struct ForwarderConfig {
+  std::uint8_t lane = 1;          // 1–255; one per worker
+  std::size_t events_max = 4096;  // further events are dropped and counted (events_dropped)
+};
+
+// One worker thread. Allocates in handle_command() and for events only: a data frame that is forwarded,
+// either way, costs no allocation.
+class Forwarder {
+ public:
+  explicit Forwarder(const ForwarderConfig& config);
+  ~Forwarder();
+  Forwarder(const Forwarder&) = delete;
+  Forwarder& operator=(const Forwarder&) = delete;
+
+  // A frame read from the TAP. Needs one free slot in `out`.
+  void handle_frame(TimePoint now, BytesView frame, DatagramBatch& out);
+
+  // A datagram read from the network; opened in place. Frames for the TAP go to `out` (borrowed from
+  // `datagram`); frames to send on to a moved VM go to `relay`, which needs one free slot per frame that
+  // a datagram can hold (kPackedFramesMax), as does `out`.
+  void handle_datagram(TimePoint now, const Endpoint& from, MutableBytes datagram, FrameBatch& out,
+                       DatagramBatch& relay);
+
+  // A command of the control thread other than WriteFrame. SendFrame needs one free slot in `out`.
+  void handle_command(TimePoint now, WorkerCommand command, DatagramBatch& out);
+
+  [[nodiscard]] std::optional<WorkerEvent> poll_event();
+  [[nodiscard]] const ForwarderCounters& counters() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rove

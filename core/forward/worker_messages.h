@@ -1,0 +1,82 @@
+// Messages between the control thread (Node) and a worker (Forwarder). Values only: they cross threads
+// through bounded mailboxes; the simulator hands them over directly.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <variant>
+
+#include "core/base/address.h"
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/forward/snapshot.h"
+
+namespace rove {
+
+// ---- worker → control -------------------------------------------------------------------------
+
+// A frame from the TAP that the packet path does not decide on: group destinations, ARP, ND, RARP,
+// a source that is no local VM with that IP, a destination without a route or session.
+struct PuntedFrame {
+  Bytes frame;
+};
+// A frame from a session whose source MAC/IP the snapshot does not know as the peer's.
+struct UnprovenFrame {
+  NodeId peer;
+  Bytes frame;
+};
+// A control or sealed datagram.
+struct ControlDatagram {
+  Endpoint from;
+  Bytes datagram;
+};
+// A peer sent a frame for a VM that lives elsewhere now. `forwarded`: it was sent on (the VM left lately);
+// else it was dropped. At most one per peer, VM and 100 ms.
+struct MisdirectedFrame {
+  NodeId peer;
+  MacAddress vm;
+  bool forwarded = false;
+};
+// Frames went to this remote VM lately. At most one per VM and 5 s.
+struct RouteUsed {
+  MacAddress vm;
+};
+// Valid data came in this session from this address: the first time, when the address changed, and
+// otherwise at most once per second.
+struct SessionHeard {
+  SessionIndex local_index;
+  Endpoint from;
+};
+// A session's lane went past kRekeyAfterMessages.
+struct SessionWorn {
+  SessionIndex local_index;
+};
+// Data came for a session that does not exist here (a peer that missed our restart). At most one per
+// address and second. Nothing is sent to it; the control thread may re-open to a peer known there.
+struct SessionUnknown {
+  Endpoint from;
+};
+
+using WorkerEvent = std::variant<PuntedFrame, UnprovenFrame, ControlDatagram, MisdirectedFrame, RouteUsed, SessionHeard,
+                                 SessionWorn, SessionUnknown>;
+
+// ---- control → worker -------------------------------------------------------------------------
+
+struct NewSnapshot {
+  std::shared_ptr<const Snapshot> snapshot;
+};
+// Seal a frame in the peer's current session and send it. `flags`: kFlagForwarded and hops only.
+struct SendFrame {
+  NodeId peer;
+  std::uint8_t flags = 0;
+  Bytes frame;
+};
+// Write a frame to the TAP.
+struct WriteFrame {
+  Bytes frame;
+};
+
+using WorkerCommand = std::variant<NewSnapshot, SendFrame, WriteFrame>;
+
+}  // namespace rove

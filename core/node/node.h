@@ -1,0 +1,180 @@
+// One rove node, whole, without I/O: peers, location, VMs, migration, neighbour resolution.
+//
+//   frames the packet path punts ─┐                       ┌─► datagrams to send
+//   control and sealed datagrams ─┼─► Node (control thread)├─► commands for the packet path
+//   bridge events, operator verbs ┘    │        ▲          └─► log and timeline events
+//                                 LocationService
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/ids.h"
+#include "core/base/random.h"
+#include "core/base/result.h"
+#include "core/base/time.h"
+#include "core/crypto/keys.h"
+#include "core/forward/worker_messages.h"
+#include "core/identity/certificate.h"
+#include "core/location/claim.h"
+#include "core/location/location_service.h"
+#include "core/peer/peer_set.h"
+
+namespace rove {
+
+struct NodeConfig {
+  std::vector<Prefix> subnets;  // the network's virtual subnets
+  std::size_t inner_mtu = 1400;
+  std::vector<Endpoint> endpoints;  // where others reach us, best first
+  MacAddress tap_mac;               // the TAP's and the bridge's own MAC are never a VM's
+  MacAddress bridge_mac;
+  std::uint8_t aeads = 0;              // 0: all that this CPU does well
+  std::uint64_t first_stamp = 0;       // saved by the shell: highest sealed stamp before this start
+  std::uint64_t highest_sequence = 0;  // saved by the shell: highest claim sequence before this start
+};
+
+struct NodeIdentity {
+  TrustAnchor anchor;
+  Certificate certificate;
+  SigningSeed seed;
+  NetworkKey network_key;
+};
+
+// The bridge's own learning, from netlink. `on_tap` is true for our TAP's port.
+struct BridgeEvent {
+  MacAddress mac;
+  bool on_tap = false;
+  bool gone = false;  // the entry was deleted
+};
+
+// An OpenDHT message, inside; sealed on the wire.
+struct DhtDatagram {
+  Endpoint peer;  // from, or to
+  Bytes bytes;
+};
+
+enum class VmState : std::uint8_t { Live, Forwarding };
+struct VmStatus {
+  MacAddress mac;
+  std::vector<IpAddress> ips;
+  VmState state = VmState::Live;
+  bool pinned = false;  // claimed by `rove claim`, not only learned
+  std::uint64_t sequence = 0;
+  Duration age{};  // in this state
+  std::optional<NodeId> forward_to;
+};
+
+enum class LookupSource : std::uint8_t { Local, Cache, Peer, Dht };
+// What a lookup found for one address.
+struct LookupAnswer {
+  Claim claim;
+  NodeId owner;
+  std::string owner_name;           // empty while its certificate is not known
+  std::vector<Endpoint> endpoints;  // the one in use first; empty when not known
+  LookupSource source = LookupSource::Dht;
+  Duration age{};  // since it was last confirmed
+  bool wins = false;
+  std::string why_not;  // when it does not win: "older", "gone", "not allowed by its certificate", …
+};
+struct LookupTicket {
+  std::uint64_t value = 0;
+  auto operator<=>(const LookupTicket&) const = default;
+};
+// error: Unknown (nobody claims it), Unavailable (the DHT did not answer and nothing is cached).
+struct LookupResult {
+  LookupTicket ticket;
+  VmAddress address;
+  std::error_code error;
+  std::vector<LookupAnswer> answers;  // the winner first
+};
+
+// Something an operator would like to know; for logs and timelines.
+struct NodeEvent {
+  enum class Kind : std::uint8_t {
+    PeerUp,
+    PeerDown,
+    PeerUnreachable,
+    VmClaimed,
+    VmMovedAway,
+    VmMovedHere,
+    VmReleased,
+    VmReclaimed,
+    VmForwardingEnded,
+    LocationConnected,
+    LocationDisconnected,
+    ClaimRefused,
+  };
+  Kind kind = Kind::PeerUp;
+  TimePoint when{};
+  std::string peer;  // name, or id where the name is not known
+  std::optional<MacAddress> vm;
+  std::string detail;  // key=value pairs, escaped
+};
+[[nodiscard]] std::string_view to_string(NodeEvent::Kind kind);
+
+struct NodeStatus {
+  std::string name;
+  NodeId id;
+  NetworkId network;
+  std::string network_name;
+  std::vector<Endpoint> endpoints;
+  std::size_t peers_up = 0;
+  std::size_t peers_known = 0;
+  std::size_t vms_local = 0;
+  std::size_t vms_cached = 0;
+  LocationStatus location;
+  PeerSetCounters peer_counters;
+  // Name → value of the control plane's other counters (claims_accepted, claims_bad_signature, …).
+  std::vector<std::pair<std::string, std::uint64_t>> counters;
+  std::uint64_t last_stamp = 0;  // to be saved, see NodeConfig
+  std::uint64_t highest_sequence = 0;
+};
+
+class Node {
+ public:
+  // `location` and `random` must outlive it.
+  Node(NodeConfig config, NodeIdentity identity, LocationService& location, Random& random);
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  void handle_start(Now now);
+  void handle_worker_event(Now now, WorkerEvent event);
+  void handle_bridge_event(Now now, const BridgeEvent& event);
+  // An OpenDHT message to be sealed and sent.
+  void handle_dht_transmit(Now now, const DhtDatagram& datagram);
+  // After the location service has something to poll.
+  void handle_location(Now now);
+  void handle_timeout(Now now);
+  // Our underlay addresses changed.
+  void handle_endpoints(Now now, std::vector<Endpoint> endpoints);
+
+  // Operator's verbs. claim() errors: NotAllowed (the certificate), Malformed (a group or zero MAC).
+  [[nodiscard]] Result<std::uint64_t> claim(Now now, const MacAddress& mac, const std::vector<IpAddress>& ips);
+  [[nodiscard]] Result<void> release(Now now, const MacAddress& mac);
+  [[nodiscard]] LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
+  // Withdraws every claim and closes every session; then drain poll_transmit() once more.
+  void shut_down(Now now);
+
+  [[nodiscard]] std::optional<OutgoingDatagram> poll_transmit(Now now);
+  [[nodiscard]] std::optional<WorkerCommand> poll_command(Now now);
+  [[nodiscard]] std::optional<DhtDatagram> poll_dht_datagram();
+  [[nodiscard]] std::optional<LookupResult> poll_lookup();
+  [[nodiscard]] std::optional<NodeEvent> poll_event();
+  [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
+
+  [[nodiscard]] NodeStatus status(Now now) const;
+  [[nodiscard]] std::vector<PeerInfo> peers() const;
+  [[nodiscard]] std::vector<VmStatus> vms(Now now) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rove

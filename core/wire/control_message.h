@@ -1,0 +1,76 @@
+// Messages inside `control` datagrams. docs/protocol.md §5 draws each.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/base/result.h"
+
+namespace rove {
+
+inline constexpr std::size_t kControlPlaintextMax = 1200;  // fits every path without fragments
+
+struct PingMessage {
+  std::uint64_t id = 0;
+  bool operator==(const PingMessage&) const = default;
+};
+struct PongMessage {
+  std::uint64_t id = 0;
+  std::optional<Endpoint> observed;
+  bool operator==(const PongMessage&) const = default;
+};
+struct ClaimsMessage {
+  std::vector<Bytes> records;
+  bool operator==(const ClaimsMessage&) const = default;
+};
+struct ClaimAckMessage {
+  std::vector<RecordId> ids;
+  bool operator==(const ClaimAckMessage&) const = default;
+};
+struct ClaimRequestMessage {
+  VmAddress address;
+  bool operator==(const ClaimRequestMessage&) const = default;
+};
+struct ClaimNoneMessage {
+  VmAddress address;
+  bool operator==(const ClaimNoneMessage&) const = default;
+};
+struct NodeRecordsMessage {
+  std::vector<Bytes> records;
+  bool operator==(const NodeRecordsMessage&) const = default;
+};
+struct CertificateRequestMessage {
+  NodeId node;
+  bool operator==(const CertificateRequestMessage&) const = default;
+};
+struct CertificateMessage {
+  Bytes der;
+  bool operator==(const CertificateMessage&) const = default;
+};
+enum class CloseReason : std::uint8_t { GoingDown = 0, Replaced = 1, Revoked = 2 };
+struct CloseMessage {
+  CloseReason reason = CloseReason::GoingDown;
+  bool operator==(const CloseMessage&) const = default;
+};
+
+using ControlMessage =
+    std::variant<PingMessage, PongMessage, ClaimsMessage, ClaimAckMessage, ClaimRequestMessage, ClaimNoneMessage,
+                 NodeRecordsMessage, CertificateRequestMessage, CertificateMessage, CloseMessage>;
+
+// Appends one message. `out` may already hold messages; the caller keeps to kControlPlaintextMax.
+void encode(const ControlMessage& message, Bytes& out);
+[[nodiscard]] std::size_t encoded_size(const ControlMessage& message);
+
+struct DecodedControl {
+  std::vector<ControlMessage> messages;
+  std::size_t unknown = 0;  // messages of a type that this build does not know, skipped
+};
+// All messages of a control datagram, or an error for the whole of it.
+[[nodiscard]] Result<DecodedControl> decode_control(BytesView plaintext);
+
+}  // namespace rove
