@@ -1,0 +1,51 @@
+// The TAP device in the VMs' bridge.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/bytes.h"
+#include "tap/file_descriptor.h"
+
+namespace rove {
+
+// One queue of a TAP device, opened with the virtio-net header (10 octets) in front of each frame.
+// Non-blocking. Offloads are off: the kernel gives whole frames with complete checksums.
+class TapQueue {
+ public:
+  explicit TapQueue(FileDescriptor fd) : fd_(std::move(fd)) {}
+
+  // The next frame into `buffer` (kFrameSizeMax octets at least); 0 when there is none now.
+  // Throws std::system_error when the device is gone.
+  [[nodiscard]] std::size_t read(MutableBytes buffer);
+  // False when the kernel does not take it (device down, frame refused): counted by the caller.
+  [[nodiscard]] bool write(BytesView frame);
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  FileDescriptor fd_;
+};
+
+struct TapOptions {
+  std::string name = "rove0";
+  std::size_t mtu = 1400;
+  std::string bridge;  // attach to this bridge (created when it does not exist); empty: none
+};
+
+// The open device. Created at start, gone when it is destroyed (together with its queue).
+struct TapDevice {
+  TapQueue queue;
+  unsigned ifindex = 0;
+  MacAddress mac;
+  unsigned bridge_ifindex = 0;  // 0: none
+  MacAddress bridge_mac;
+};
+
+// Throws std::system_error or std::runtime_error whose message names the attempt, the object, the error and what to
+// do ("open /dev/net/tun: Permission denied: run as root or give CAP_NET_ADMIN").
+[[nodiscard]] TapDevice open_tap(const TapOptions& options);
+
+}  // namespace rove
