@@ -27,7 +27,7 @@ struct WorkerCounters {
   std::uint64_t events_lost = 0;  // the control thread's mailbox was full
 };
 
-// post(), poll_event(), counters(): control thread. The rest runs on the worker's own thread.
+// post(), send(), poll_event(), counters(): control thread. The rest runs on the worker's own thread.
 class Worker {
  public:
   // Takes the descriptors over. `wake` is called from the worker's thread when poll_event() has something
@@ -37,9 +37,11 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // False when the mailbox is full; the caller counts the loss. NewSnapshot is never lost: it has its own slot
-  // ahead of later commands, in order with those posted before and after it as far as the mailbox has room.
+  // False when the mailbox is full; the caller counts the loss. A NewSnapshot is never lost: when the mailbox is
+  // full it is kept (the latest only) and goes in ahead of the next command that fits.
   bool post(WorkerCommand command);
+  // Sends a datagram of the control thread at once, on the socket of its address family.
+  bool send(const Endpoint& to, BytesView datagram);
   [[nodiscard]] std::optional<WorkerEvent> poll_event();
   [[nodiscard]] WorkerCounters counters() const;
 
