@@ -10,11 +10,10 @@
 #include "core/base/address.h"
 #include "core/base/bytes.h"
 #include "core/base/check.h"
+#include "core/wire/ethernet.h"
 
 namespace rove {
 
-inline constexpr std::size_t kFrameSizeMin = 14;
-inline constexpr std::size_t kFrameSizeMax = 9018;                   // jumbo, without FCS
 inline constexpr std::size_t kDatagramSizeMax = kFrameSizeMax + 64;  // header, tag, packing
 
 // Datagrams to send: each with its destination, in the order to send them.
