@@ -14,6 +14,7 @@
 namespace rove {
 
 inline constexpr std::size_t kControlPlaintextMax = 1200;  // fits every path without fragments
+inline constexpr std::size_t kControlRecordMax = 600;      // docs/protocol.md §6
 
 struct PingMessage {
   std::uint64_t id = 0;

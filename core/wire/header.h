@@ -39,6 +39,9 @@ struct Header {
   bool operator==(const Header&) const = default;
 };
 
+// Lane 0 is for `control`, the others for `data`.
+[[nodiscard]] bool lane_fits(DatagramType type, std::uint8_t lane);
+
 // `to` has room for kHeaderSize octets.
 void store_header(std::uint8_t* to, const Header& header);
 // Errors: Truncated, Malformed (reserved bits, a flag that does not fit the type, lane and type disagree),
