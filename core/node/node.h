@@ -162,13 +162,13 @@ class Node {
   void shut_down(Now now);
 
   [[nodiscard]] std::optional<OutgoingDatagram> poll_transmit(Now now);
-  [[nodiscard]] std::optional<WorkerCommand> poll_command(Now now);
+  [[nodiscard]] std::optional<WorkerCommand> poll_command();
   [[nodiscard]] std::optional<DhtDatagram> poll_dht_datagram();
   [[nodiscard]] std::optional<LookupResult> poll_lookup();
   [[nodiscard]] std::optional<NodeEvent> poll_event();
   [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
 
-  [[nodiscard]] NodeStatus status(Now now) const;
+  [[nodiscard]] NodeStatus status() const;
   [[nodiscard]] std::vector<PeerInfo> peers() const;
   [[nodiscard]] std::vector<VmStatus> vms(Now now) const;
 

@@ -1,0 +1,537 @@
+// Construction, dispatch of inputs, outputs, status. node_impl.h says what stands in which file.
+#include "core/node/node.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/crypto/hash.h"
+#include "core/location/sequence_clock.h"
+#include "core/node/node_impl.h"
+#include "core/wire/header.h"
+
+namespace rove {
+namespace {
+
+NodeIdentity check_identity(NodeIdentity identity) {
+  init_crypto();
+  ROVE_CHECK(identity.certificate.key() == node_key_of(identity.seed));
+  return identity;
+}
+
+std::optional<TimePoint> earlier(std::optional<TimePoint> a, std::optional<TimePoint> b) {
+  if (!a) return b;
+  if (!b) return a;
+  return std::min(*a, *b);
+}
+
+template <typename T>
+std::optional<T> take_front(std::deque<T>& queue) {
+  if (queue.empty()) return std::nullopt;
+  std::optional<T> item{std::move(queue.front())};
+  queue.pop_front();
+  return item;
+}
+
+}  // namespace
+
+std::string_view to_string(NodeEvent::Kind kind) {
+  switch (kind) {
+    case NodeEvent::Kind::PeerUp: return "peer-up";
+    case NodeEvent::Kind::PeerDown: return "peer-down";
+    case NodeEvent::Kind::PeerUnreachable: return "peer-unreachable";
+    case NodeEvent::Kind::VmClaimed: return "vm-claimed";
+    case NodeEvent::Kind::VmMovedAway: return "vm-moved-away";
+    case NodeEvent::Kind::VmMovedHere: return "vm-moved-here";
+    case NodeEvent::Kind::VmReleased: return "vm-released";
+    case NodeEvent::Kind::VmReclaimed: return "vm-reclaimed";
+    case NodeEvent::Kind::VmForwardingEnded: return "vm-forwarding-ended";
+    case NodeEvent::Kind::LocationConnected: return "location-connected";
+    case NodeEvent::Kind::LocationDisconnected: return "location-disconnected";
+    case NodeEvent::Kind::ClaimRefused: return "claim-refused";
+  }
+  return "unknown";
+}
+
+Node::Impl::Impl(NodeConfig config_, NodeIdentity identity_, LocationService& location_, Random& random_)
+    : config(std::move(config_)),
+      identity(check_identity(std::move(identity_))),
+      location(location_),
+      random(random_),
+      own_key(identity.certificate.key()),
+      own_id(identity.certificate.id()),
+      network(identity.anchor.network_id()),
+      own_certificate(std::make_shared<const Certificate>(identity.certificate)),
+      keys(derive_naming_key(identity.network_key)),
+      sealed(own_id, 0, derive_first_ring_secret(identity.network_key), config.first_stamp),
+      peers(PeerSetConfig{static_cast<std::uint16_t>(config.inner_mtu), config.aeads}, identity.anchor,
+            identity.certificate, identity.seed, sealed, random),
+      directory(identity.anchor),
+      flood_bucket(kFloodRate, kFloodBurst),
+      highest_sequence(config.highest_sequence) {}
+
+void Node::Impl::start(Now now) {
+  started = now.steady;
+  directory.set_certificate(now, own_certificate);
+  location.add_certificate(own_id, own_certificate->der());
+  location.publish(keys.of_certificate(own_id), 0, {RecordKind::Certificate, own_certificate->der()});
+  publish_own_record(now);
+  location.watch(keys.of_members());
+  snapshot_dirty = true;
+}
+
+void Node::Impl::publish_own_record(Now now) {
+  NodeRecord record;
+  record.node = own_key;
+  record.endpoints = config.endpoints;
+  if (record.endpoints.size() > kEndpointsMax) record.endpoints.resize(kEndpointsMax);
+  record.sequence = next_sequence(own_record.record.sequence, now.wall);
+  record.not_after = now.wall + kNodeRecordLifetime;
+  own_record = sign_node_record(std::move(record), network, identity.seed);
+  own_record_refresh = now.steady + kNodeRecordRefresh;
+  peers.set_own_record(own_record);
+  // The slot is the publisher's name for the record: our key under the members' key, which all share.
+  const std::uint64_t slot = load_be<std::uint64_t>(own_id.octets.data());
+  location.publish(keys.of_node_record(own_id), slot, {RecordKind::NodeRecord, own_record.encoded});
+  location.publish(keys.of_members(), slot, {RecordKind::NodeRecord, own_record.encoded});
+  for (const PeerInfo& peer : peers.peers()) {
+    if (peer.up) peers.send(now, peer.id, NodeRecordsMessage{{own_record.encoded}});
+  }
+}
+
+void Node::Impl::dispatch(Now now, WorkerEvent event) {
+  if (auto* punted = std::get_if<PuntedFrame>(&event)) {
+    handle_frame(now, punted->frame);
+  } else if (auto* frame = std::get_if<UnprovenFrame>(&event)) {
+    handle_unproven(now, frame->peer, frame->frame);
+  } else if (auto* datagram = std::get_if<ControlDatagram>(&event)) {
+    const bool is_sealed =
+        !datagram->datagram.empty() && datagram->datagram[0] == static_cast<std::uint8_t>(DatagramType::Sealed);
+    if (is_sealed) {
+      handle_sealed(now, datagram->from, datagram->datagram);
+    } else {
+      peers.handle_control(now, datagram->from, datagram->datagram);
+    }
+  } else if (auto* misdirected = std::get_if<MisdirectedFrame>(&event)) {
+    redirect(now, misdirected->peer, misdirected->vm);
+  } else if (auto* used = std::get_if<RouteUsed>(&event)) {
+    note_route_used(now, used->vm);
+  } else if (auto* heard = std::get_if<SessionHeard>(&event)) {
+    peers.handle_session_heard(now, heard->local_index, heard->from);
+  } else if (auto* worn = std::get_if<SessionWorn>(&event)) {
+    peers.handle_session_worn(now, worn->local_index);
+  }
+  // SessionUnknown: the peer that we lost is found again by our own start (members, handshakes); it is only counted.
+}
+
+void Node::Impl::handle_sealed(Now now, const Endpoint& from, BytesView datagram) {
+  const auto envelope = sealed.open(now, datagram);
+  if (!envelope) {
+    const bool replayed = envelope.error() == Error::Replayed || envelope.error() == Error::Stale;
+    ++(replayed ? counters.sealed_replayed : counters.sealed_refused);
+    return;
+  }
+  if (envelope->sender == own_id) return;  // our own, reflected
+  if (envelope->kind != SealedKind::Dht) {
+    peers.handle_sealed(now, from, datagram.size(), *envelope);
+    return;
+  }
+  budget.handle_received(now.steady, from, datagram.size());
+  if (dht_datagrams.size() >= kOutputsMax) {
+    ++counters.outputs_dropped;
+    return;
+  }
+  dht_datagrams.push_back({from, envelope->body});
+}
+
+void Node::Impl::pump(Now now) {
+  while (auto event = peers.poll_event()) handle_peer_event(now, std::move(*event));
+  ask_questions();
+  send_pushes(now);
+  if (peers.take_sessions_changed()) snapshot_dirty = true;
+}
+
+void Node::Impl::handle_peer_event(Now now, PeerEvent event) {
+  if (const auto* up = std::get_if<PeerUp>(&event)) {
+    handle_peer_up(now, *up);
+  } else if (const auto* down = std::get_if<PeerDown>(&event)) {
+    pusher.forget_peer(down->peer);
+    std::erase_if(unproven, [down](const Unproven& held) { return held.peer == down->peer; });
+    snapshot_dirty = true;
+    report(now, NodeEvent::Kind::PeerDown, down->peer, std::nullopt, down->closed ? "reason=closed" : "reason=silent");
+  } else if (const auto* lost = std::get_if<PeerUnreachable>(&event)) {
+    report(now, NodeEvent::Kind::PeerUnreachable, lost->peer, std::nullopt, "");
+    const SignedNodeRecord* record = directory.find_record(lost->peer);
+    // It goes on trying while the node may come back; a record that ran out says that it left for good.
+    if (record == nullptr || record->record.not_after + kWallClockSkewMax < now.wall) {
+      peers.disconnect(now, lost->peer, CloseReason::GoingDown);
+    }
+  } else if (const auto* message = std::get_if<PeerMessage>(&event)) {
+    handle_message(now, message->peer, message->message);
+  }
+}
+
+void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
+  directory.set_certificate(now, up.certificate);
+  location.add_certificate(up.peer, up.certificate->der());
+  const bool newer = directory.offer_record(now, up.record);
+  if (const auto peer = peers.find_peer(up.peer)) budget.set_proven(now.steady, peer->endpoint);
+  snapshot_dirty = true;
+  report(now, NodeEvent::Kind::PeerUp, up.peer, std::nullopt, "");
+
+  // Membership travels over sessions too, so that it does not hang on the location service.
+  NodeRecordsMessage known;
+  for (const NodeId& node : directory.nodes()) {
+    const SignedNodeRecord* record = directory.find_record(node);
+    if (node == up.peer || node == own_id || record == nullptr) continue;
+    if (record->record.not_after < now.wall) continue;
+    if (encoded_size(known) + record->encoded.size() + 2 > kControlPlaintextMax) {
+      peers.send(now, up.peer, known);
+      known.records.clear();
+    }
+    known.records.push_back(record->encoded);
+  }
+  if (!known.records.empty()) peers.send(now, up.peer, known);
+  if (newer) {
+    for (const PeerInfo& peer : peers.peers()) {
+      if (peer.up && peer.id != up.peer) peers.send(now, peer.id, NodeRecordsMessage{{up.record.encoded}});
+    }
+  }
+
+  // Whatever happened while we were apart: it learns what we hold now.
+  for (const auto& [mac, vm] : vms.vms()) {
+    if (vm.state == LocalVm::State::Forwarding) continue;
+    if (!pusher.push(now.steady, up.peer, vm.claim)) ++counters.pushes_limited;
+  }
+  process_held_claims(now, up.peer);
+  for (const VmAddress& address : resolver.waiting()) {
+    if (is_ready(now, address)) release_held(now, address);
+  }
+}
+
+void Node::Impl::handle_message(Now now, const NodeId& peer, const ControlMessage& message) {
+  if (const auto* claims_message = std::get_if<ClaimsMessage>(&message)) {
+    ClaimAckMessage acknowledgement;
+    for (const Bytes& record : claims_message->records) acknowledgement.ids.push_back(record_id_of(record));
+    peers.send(now, peer, acknowledgement);
+    for (const Bytes& record : claims_message->records) accept_claim(now, record, LookupSource::Peer, peer);
+    retry_unproven(now, peer);
+  } else if (const auto* ack = std::get_if<ClaimAckMessage>(&message)) {
+    for (const RecordId& id : ack->ids) pusher.handle_ack(peer, id);
+  } else if (const auto* request = std::get_if<ClaimRequestMessage>(&message)) {
+    const SignedClaim* known = claims.find_any(request->address);
+    if (known == nullptr) {
+      peers.send(now, peer, ClaimNoneMessage{request->address});
+    } else {
+      peers.send(now, peer, ClaimsMessage{{known->encoded}});
+    }
+  } else if (const auto* records = std::get_if<NodeRecordsMessage>(&message)) {
+    for (const Bytes& record : records->records) offer_node_record(now, record, peer);
+  } else if (const auto* wanted = std::get_if<CertificateRequestMessage>(&message)) {
+    if (const auto certificate = directory.find_certificate(now.wall, wanted->node)) {
+      peers.send(now, peer, CertificateMessage{certificate->der()});
+    }
+  } else if (const auto* certificate = std::get_if<CertificateMessage>(&message)) {
+    offer_certificate(now, certificate->der);
+  }
+  // ClaimNone: what waits for a claim goes on waiting for the location service, until its own time is over.
+}
+
+void Node::Impl::handle_timeout(Now now) {
+  peers.handle_timeout(now);
+  if (own_record_refresh <= now.steady) publish_own_record(now);
+  handle_vm_timers(now);
+  finish_arrivals(now);
+  expire_unproven(now);
+  expire_watches(now);
+  resolver.handle_timeout(now.steady);
+  finish_lookups(now);
+  while (!injections.empty() && injections.front().at <= now.steady) {
+    const MacAddress mac = injections.front().mac;
+    injections.pop_front();
+    const LocalVm* vm = vms.find(mac);
+    if (vm != nullptr && vm->state == LocalVm::State::Forwarding) inject_move(mac);
+  }
+}
+
+void Node::Impl::emit(WorkerCommand command) {
+  if (commands.size() >= kOutputsMax) {
+    ++counters.outputs_dropped;
+    return;
+  }
+  commands.push_back(std::move(command));
+}
+
+void Node::Impl::report(Now now, NodeEvent::Kind kind, const NodeId& peer, std::optional<MacAddress> vm,
+                        std::string detail) {
+  if (events.size() >= kEventsMax) {
+    ++counters.outputs_dropped;
+    return;
+  }
+  const std::string name = peer.is_zero() ? std::string{} : directory.name_of(peer);
+  events.push_back({kind, now.steady, name, vm, std::move(detail)});
+}
+
+std::shared_ptr<const Snapshot> Node::Impl::make_snapshot() const {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->subnets = config.subnets;
+  snapshot->inner_mtu = config.inner_mtu;
+  peers.fill(*snapshot);
+  claims.for_each_live([this, &snapshot](const SignedClaim& signed_claim) {
+    const Claim& claim = signed_claim.claim;
+    if (claim.owner == own_key) return;  // what is here follows from `vms`
+    VmView& view = snapshot->vms[claim.mac];
+    view.place = VmView::Place::Remote;
+    view.owner = node_id_of(claim.owner);
+    view.ips = claim.ips;
+  });
+  for (const auto& [mac, vm] : vms.vms()) {
+    if (vm.state == LocalVm::State::Gone) continue;
+    VmView& view = snapshot->vms[mac];
+    if (vm.state == LocalVm::State::Forwarding) {
+      view.place = VmView::Place::Remote;
+      view.owner = vm.forward_to;
+      view.forward_until = vm.forward_until;
+      continue;
+    }
+    view = {};
+    view.place = VmView::Place::Local;
+    view.ips = vm.claim.claim.ips;
+    view.previous_owner = vm.previous_owner;
+    view.takeover_until = vm.takeover_until;
+  }
+  return snapshot;
+}
+
+std::optional<TimePoint> Node::Impl::next_timeout() const {
+  std::optional<TimePoint> next = earlier(peers.poll_timeout(), resolver.poll_timeout());
+  next = earlier(next, pusher.poll_timeout());
+  next = earlier(next, vms.poll_timeout());
+  next = earlier(next, own_record_refresh);
+  if (!injections.empty()) next = earlier(next, injections.front().at);
+  if (!unproven.empty()) next = earlier(next, unproven.front().deadline);
+  for (const auto& [mac, arrival] : arrivals) next = earlier(next, arrival.deadline);
+  for (const OperatorLookup& lookup : operator_lookups) next = earlier(next, lookup.deadline);
+  for (const auto& [mac, used] : watches) next = earlier(next, used + kWatchTime);
+  return next;
+}
+
+NodeStatus Node::Impl::status() const {
+  NodeStatus status;
+  status.name = own_certificate->name();
+  status.id = own_id;
+  status.network = network;
+  status.network_name = identity.anchor.network_name();
+  status.endpoints = config.endpoints;
+  for (const PeerInfo& peer : peers.peers()) {
+    ++status.peers_known;
+    if (peer.up) ++status.peers_up;
+  }
+  status.vms_local = vms.live_count();
+  status.vms_cached = claims.size();
+  status.location = location_status;
+  status.peer_counters = peers.counters();
+  status.last_stamp = sealed.last_stamp();
+  status.highest_sequence = highest_sequence;
+  const NodeCounters& c = counters;
+  status.counters = {
+      {"claims_received", c.claims_received},
+      {"claims_accepted", c.claims_accepted},
+      {"claims_malformed", c.claims_malformed},
+      {"claims_bad_signature", c.claims_bad_signature},
+      {"claims_not_allowed", c.claims_not_allowed},
+      {"claims_older", c.claims_older},
+      {"claims_expired", c.claims_expired},
+      {"claims_from_the_future", c.claims_from_the_future},
+      {"claims_table_full", c.claims_table_full},
+      {"claims_published", c.claims_published},
+      {"claims_refused_here", c.claims_refused_here},
+      {"addresses_not_allowed", c.addresses_not_allowed},
+      {"pushes_sent", c.pushes_sent},
+      {"pushes_limited", c.pushes_limited},
+      {"pushes_abandoned", pusher.abandoned()},
+      {"redirects_sent", c.redirects_sent},
+      {"moves_in", c.moves_in},
+      {"moves_away", c.moves_away},
+      {"neighbor_answers", c.neighbor_answers},
+      {"floods", c.floods},
+      {"floods_limited", c.floods_limited},
+      {"frames_bad", c.frames_bad},
+      {"frames_stale", c.frames_stale},
+      {"held_dropped", resolver.held_dropped()},
+      {"unproven_held", c.unproven_held},
+      {"unproven_dropped", c.unproven_dropped},
+      {"unproven_delivered", c.unproven_delivered},
+      {"resolving_limited", c.resolving_limited},
+      {"vms_limited", c.vms_limited},
+      {"sealed_refused", c.sealed_refused},
+      {"sealed_replayed", c.sealed_replayed},
+      {"node_records_bad", c.node_records_bad},
+      {"certificates_bad", c.certificates_bad},
+      {"dht_over_budget", c.dht_over_budget},
+      {"outputs_dropped", c.outputs_dropped},
+  };
+  return status;
+}
+
+// ---- the public face ----------------------------------------------------------------------------
+
+Node::Node(NodeConfig config, NodeIdentity identity, LocationService& location, Random& random)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(identity), location, random)) {}
+
+Node::~Node() = default;
+
+void Node::handle_start(Now now) {
+  impl_->start(now);
+  impl_->pump(now);
+}
+
+void Node::handle_worker_event(Now now, WorkerEvent event) {
+  impl_->dispatch(now, std::move(event));
+  impl_->pump(now);
+}
+
+void Node::handle_bridge_event(Now now, const BridgeEvent& event) {
+  if (event.on_tap || event.mac == impl_->config.tap_mac) return;
+  if (event.gone) {
+    impl_->vms.suspect(now.steady, event.mac);
+  } else {
+    impl_->vms.clear_suspicion(event.mac);
+    const bool settled = impl_->started && now.steady - *impl_->started >= kBridgeSettleTime;
+    if (!impl_->vms.is_live(event.mac) && impl_->vms.counts_as_evidence(now.steady, event.mac)) {
+      impl_->arrive(now, event.mac, std::nullopt, settled);
+    }
+  }
+  impl_->pump(now);
+}
+
+void Node::handle_dht_transmit(Now now, const DhtDatagram& datagram) {
+  const std::size_t size = datagram.bytes.size() + kSealedOverhead;
+  if (!impl_->budget.take(now.steady, datagram.peer, size)) {
+    ++impl_->counters.dht_over_budget;
+    return;
+  }
+  if (impl_->transmits.size() >= kOutputsMax) {
+    ++impl_->counters.outputs_dropped;
+    return;
+  }
+  impl_->transmits.push_back({datagram.peer, impl_->sealed.seal(now, impl_->random, SealedKind::Dht, datagram.bytes)});
+}
+
+void Node::handle_location(Now now) {
+  impl_->handle_location(now);
+  impl_->pump(now);
+}
+
+void Node::handle_timeout(Now now) {
+  impl_->handle_timeout(now);
+  impl_->pump(now);
+}
+
+void Node::handle_endpoints(Now now, std::vector<Endpoint> endpoints) {
+  if (endpoints == impl_->config.endpoints) return;
+  impl_->config.endpoints = std::move(endpoints);
+  impl_->publish_own_record(now);
+  impl_->pump(now);
+}
+
+Result<std::uint64_t> Node::claim(Now now, const MacAddress& mac, const std::vector<IpAddress>& ips) {
+  if (mac.is_group() || mac.is_zero() || mac == impl_->config.tap_mac) return fail(Error::Malformed);
+  std::vector<IpAddress> wanted = ips;
+  if (wanted.empty()) wanted = impl_->addresses_for_arrival(mac, std::nullopt);
+  std::sort(wanted.begin(), wanted.end());
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  for (const IpAddress& ip : wanted) {
+    if (!impl_->may_claim_ip(ip)) return fail(Error::NotAllowed);
+  }
+  const auto v4 = std::count_if(wanted.begin(), wanted.end(), [](const IpAddress& ip) { return ip.is_v4(); });
+  if (v4 > static_cast<std::ptrdiff_t>(kClaimAddressesMax) ||
+      static_cast<std::ptrdiff_t>(wanted.size()) - v4 > static_cast<std::ptrdiff_t>(kClaimAddressesMax)) {
+    return fail(Error::TooLarge);
+  }
+  LocalVm* vm = impl_->vms.find(mac);
+  const bool same = vm != nullptr && vm->state == LocalVm::State::Live && vm->claim.claim.ips == wanted;
+  if (!same) impl_->claim_here(now, mac, std::move(wanted));
+  vm = impl_->vms.find(mac);
+  if (vm == nullptr || vm->state != LocalVm::State::Live) return fail(Error::NotAllowed);
+  vm->pinned = true;
+  impl_->pump(now);
+  return vm->claim.claim.sequence;
+}
+
+Result<void> Node::release(Now now, const MacAddress& mac) {
+  const LocalVm* vm = impl_->vms.find(mac);
+  if (vm == nullptr) return fail(Error::Unknown);
+  // Idempotent, and never takes away what another node owns by now.
+  if (vm->state == LocalVm::State::Live) impl_->release_vm(now, mac, "reason=operator");
+  impl_->pump(now);
+  return {};
+}
+
+LookupTicket Node::start_lookup(Now now, const VmAddress& address, bool refresh) {
+  const LookupTicket ticket = impl_->start_lookup(now, address, refresh);
+  impl_->pump(now);
+  return ticket;
+}
+
+void Node::shut_down(Now now) {
+  std::vector<MacAddress> live;
+  for (const auto& [mac, vm] : impl_->vms.vms()) {
+    if (vm.state == LocalVm::State::Live) live.push_back(mac);
+  }
+  for (const MacAddress& mac : live) impl_->release_vm(now, mac, "reason=shutdown");
+  impl_->send_pushes(now);
+  // Messages queued before the goodbye leave before it.
+  while (auto datagram = impl_->peers.poll_transmit(now)) impl_->transmits.push_back(std::move(*datagram));
+  impl_->peers.disconnect_all(now, CloseReason::GoingDown);
+}
+
+std::optional<OutgoingDatagram> Node::poll_transmit(Now now) {
+  if (auto datagram = take_front(impl_->transmits)) return datagram;
+  return impl_->peers.poll_transmit(now);
+}
+
+std::optional<WorkerCommand> Node::poll_command() {
+  if (impl_->snapshot_dirty) {
+    impl_->snapshot_dirty = false;
+    return NewSnapshot{impl_->make_snapshot()};
+  }
+  return take_front(impl_->commands);
+}
+
+std::optional<DhtDatagram> Node::poll_dht_datagram() {
+  return take_front(impl_->dht_datagrams);
+}
+std::optional<LookupResult> Node::poll_lookup() {
+  return take_front(impl_->lookup_results);
+}
+std::optional<NodeEvent> Node::poll_event() {
+  return take_front(impl_->events);
+}
+std::optional<TimePoint> Node::poll_timeout() const {
+  return impl_->next_timeout();
+}
+NodeStatus Node::status() const {
+  return impl_->status();
+}
+std::vector<PeerInfo> Node::peers() const {
+  return impl_->peers.peers();
+}
+
+std::vector<VmStatus> Node::vms(Now now) const {
+  std::vector<VmStatus> out;
+  for (const auto& [mac, vm] : impl_->vms.vms()) {
+    if (vm.state == LocalVm::State::Gone) continue;
+    VmStatus status;
+    status.mac = mac;
+    status.ips = vm.claim.claim.ips;
+    status.state = vm.state == LocalVm::State::Live ? VmState::Live : VmState::Forwarding;
+    status.pinned = vm.pinned;
+    status.sequence = vm.claim.claim.sequence;
+    status.age = now.steady - vm.since;
+    if (vm.state == LocalVm::State::Forwarding) status.forward_to = vm.forward_to;
+    out.push_back(std::move(status));
+  }
+  return out;
+}
+
+}  // namespace rove

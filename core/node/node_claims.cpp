@@ -1,0 +1,392 @@
+// Claims of ours and of others.
+//
+// A signal that a VM is here → note_presence → arrive: what may it claim? → claim_here: sequence + 1, signed, into
+// the table, the location service and to the peers, the previous owner first.
+// A claim of another → accept_claim: signature, certificate → judge_claim: the table decides → yield_to when it
+// takes a VM from us: forward what still comes here, and let the bridge know.
+#include <algorithm>
+#include <utility>
+
+#include "core/location/sequence_clock.h"
+#include "core/node/node_impl.h"
+#include "core/wire/neighbor.h"
+
+namespace rove {
+namespace {
+
+std::uint64_t slot_of(const MacAddress& mac) {
+  std::uint64_t slot = 0;
+  for (const std::uint8_t octet : mac.octets) slot = slot << 8 | octet;
+  return slot;
+}
+
+bool contains(const std::vector<IpAddress>& ips, const IpAddress& ip) {
+  return std::find(ips.begin(), ips.end(), ip) != ips.end();
+}
+
+// Room for one more address of this family in a claim.
+bool has_room(const std::vector<IpAddress>& ips, const IpAddress& ip) {
+  return std::count_if(ips.begin(), ips.end(), [&ip](const IpAddress& other) {
+           return other.family() == ip.family();
+         }) < static_cast<std::ptrdiff_t>(kClaimAddressesMax);
+}
+
+std::string sequence_detail(const Claim& claim) {
+  std::string ips;
+  for (const IpAddress& ip : claim.ips) ips += (ips.empty() ? "" : ",") + to_string(ip);
+  return "seq=" + std::to_string(claim.sequence) + " ips=" + ips;
+}
+
+}  // namespace
+
+// ---- VMs here ----------------------------------------------------------------------------------
+
+bool Node::Impl::may_claim_ip(const IpAddress& ip) const {
+  if (ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() || ip.is_link_local()) return false;
+  const bool ours = std::any_of(config.subnets.begin(), config.subnets.end(),
+                                [&ip](const Prefix& subnet) { return subnet.contains(ip); });
+  return ours && own_certificate->allows(ip);
+}
+
+bool Node::Impl::note_presence(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip) {
+  const LocalVm* vm = vms.find(mac);
+  if (vm != nullptr && vm->state == LocalVm::State::Live) {
+    vms.clear_suspicion(mac);
+    std::vector<IpAddress> ips = vm->claim.claim.ips;
+    if (!ip || contains(ips, *ip)) return true;
+    if (!may_claim_ip(*ip) || !has_room(ips, *ip)) {
+      ++counters.addresses_not_allowed;
+      return true;
+    }
+    ips.push_back(*ip);
+    claim_here(now, mac, std::move(ips));
+    return true;
+  }
+  if (!vms.counts_as_evidence(now.steady, mac)) return false;
+  arrive(now, mac, ip, true);
+  return true;
+}
+
+std::vector<IpAddress> Node::Impl::addresses_for_arrival(const MacAddress& mac,
+                                                         const std::optional<IpAddress>& ip) const {
+  std::vector<IpAddress> ips;
+  if (const SignedClaim* known = claims.find_any(VmAddress{mac})) {
+    for (const IpAddress& address : known->claim.ips) {
+      // An address that another MAC holds by now stays there until the VM itself shows it.
+      const SignedClaim* holder = claims.find(VmAddress{address});
+      const bool taken = holder != nullptr && holder->claim.mac != mac;
+      if (!taken && may_claim_ip(address)) ips.push_back(address);
+    }
+  }
+  if (ip && may_claim_ip(*ip) && !contains(ips, *ip) && has_room(ips, *ip)) ips.push_back(*ip);
+  return ips;
+}
+
+void Node::Impl::arrive(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip, bool certain) {
+  if (mac.is_group() || mac.is_zero() || mac == config.tap_mac) return;
+  if (vms.full() && vms.find(mac) == nullptr) {
+    ++counters.vms_limited;
+    return;
+  }
+  if (ip && !may_claim_ip(*ip)) ++counters.addresses_not_allowed;
+  const SignedClaim* known = claims.find_any(VmAddress{mac});
+  if (certain && (known != nullptr || (ip && may_claim_ip(*ip)))) {
+    // Read before write: should somebody's clock have run ahead, we hear of it and claim again above that.
+    if (known == nullptr)
+      (void)location.lookup(keys.of(VmAddress{mac}), true);  // answers need no id: any claim is judged
+    claim_here(now, mac, addresses_for_arrival(mac, ip));
+    return;
+  }
+  const bool elsewhere = known != nullptr && known->claim.state == ClaimState::Live && known->claim.owner != own_key;
+  if (!certain && elsewhere) return;
+
+  const auto [it, is_new] = arrivals.try_emplace(mac);
+  if (is_new && arrivals.size() > kArrivalsMax) {
+    arrivals.erase(it);
+    ++counters.vms_limited;
+    return;
+  }
+  it->second.ip = ip ? ip : it->second.ip;
+  it->second.certain = is_new ? certain : it->second.certain || certain;
+  if (!is_new) return;
+  it->second.deadline = now.steady + kArrivalTime;
+  arrival_lookups[location.lookup(keys.of(VmAddress{mac}), true)] = mac;
+  // The old host, or any peer that it told, knows the addresses a round trip earlier.
+  for (const PeerInfo& peer : peers.peers()) {
+    if (peer.up) peers.send(now, peer.id, ClaimRequestMessage{VmAddress{mac}});
+  }
+}
+
+void Node::Impl::finish_arrivals(Now now) {
+  std::vector<std::pair<MacAddress, Arrival>> due;
+  for (const auto& [mac, arrival] : arrivals) {
+    if (arrival.deadline <= now.steady) due.emplace_back(mac, arrival);
+  }
+  for (const auto& [mac, arrival] : due) {
+    arrivals.erase(mac);
+    const SignedClaim* known = claims.find_any(VmAddress{mac});
+    const bool elsewhere = known != nullptr && known->claim.state == ClaimState::Live && known->claim.owner != own_key;
+    if (!arrival.certain && elsewhere) continue;
+    if (!vms.is_live(mac)) claim_here(now, mac, addresses_for_arrival(mac, arrival.ip));
+  }
+  std::erase_if(arrival_lookups, [this](const auto& entry) { return !arrivals.contains(entry.second); });
+}
+
+void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddress> ips) {
+  NodeId previous;
+  if (const SignedClaim* known = claims.find(VmAddress{mac}); known != nullptr && known->claim.owner != own_key) {
+    previous = node_id_of(known->claim.owner);
+  }
+  std::uint64_t highest = claims.highest_sequence(mac, ips);
+  if (!is_from_the_future(highest_sequence, now.wall)) highest = std::max(highest, highest_sequence);
+
+  const LocalVm* before = vms.find(mac);
+  const bool was_live = before != nullptr && before->state == LocalVm::State::Live;
+  const bool was_forwarding = before != nullptr && before->state == LocalVm::State::Forwarding;
+  std::vector<IpAddress> removed;
+  if (was_live) {
+    for (const IpAddress& ip : before->claim.claim.ips) {
+      if (!contains(ips, ip)) removed.push_back(ip);
+    }
+  }
+
+  Claim claim;
+  claim.mac = mac;
+  claim.owner = own_key;
+  claim.not_after = now.wall + kClaimLifetime;
+  std::optional<SignedClaim> gone;
+  if (!removed.empty()) {
+    // Who looks up an address that the VM gave up finds this under its key, newer than the old claim.
+    Claim farewell = claim;
+    farewell.state = ClaimState::Gone;
+    farewell.ips = removed;
+    farewell.sequence = next_sequence(highest, now.wall);
+    highest = farewell.sequence;
+    gone = sign_claim(std::move(farewell), network, identity.seed);
+  }
+  claim.ips = std::move(ips);
+  claim.sequence = next_sequence(highest, now.wall);
+  SignedClaim signed_claim = sign_claim(std::move(claim), network, identity.seed);
+
+  const ClaimVerdict verdict = claims.offer(now, signed_claim, *own_certificate);
+  if (verdict != ClaimVerdict::Accepted) {
+    ++counters.claims_refused_here;
+    report(now, NodeEvent::Kind::ClaimRefused, previous, mac, "reason=" + std::string{to_string(verdict)});
+    return;
+  }
+  highest_sequence = std::max(highest_sequence, signed_claim.claim.sequence);
+  vms.set_live(now.steady, signed_claim);
+  if (!previous.is_zero()) {
+    vms.set_takeover(now.steady, mac, previous);
+    ++counters.moves_in;
+  }
+  arrivals.erase(mac);
+  sources[signed_claim.id] = LookupSource::Local;
+  if (watches.erase(mac) > 0) location.unwatch(keys.of(VmAddress{mac}));
+  snapshot_dirty = true;
+
+  if (gone) {
+    for (const IpAddress& ip : removed) {
+      location.publish(keys.of(VmAddress{ip}), slot_of(mac), {RecordKind::Claim, gone->encoded});
+    }
+  }
+  publish(signed_claim);
+  push_to_all(now, signed_claim, previous);
+  settle(now, signed_claim.claim);
+  const NodeEvent::Kind kind = was_forwarding       ? NodeEvent::Kind::VmReclaimed
+                               : previous.is_zero() ? NodeEvent::Kind::VmClaimed
+                                                    : NodeEvent::Kind::VmMovedHere;
+  report(now, kind, previous, mac, sequence_detail(signed_claim.claim));
+}
+
+void Node::Impl::refresh_claim(Now now, const MacAddress& mac) {
+  const LocalVm* vm = vms.find(mac);
+  if (vm == nullptr || vm->state != LocalVm::State::Live) return;
+  Claim claim = vm->claim.claim;
+  claim.not_after = now.wall + kClaimLifetime;
+  SignedClaim signed_claim = sign_claim(std::move(claim), network, identity.seed);
+  (void)claims.offer(now, signed_claim, *own_certificate);  // ours and live: only its not_after is new
+  vms.set_refreshed(now.steady, signed_claim);
+  publish(signed_claim);
+  push_to_all(now, signed_claim, NodeId{});
+}
+
+void Node::Impl::release_vm(Now now, const MacAddress& mac, std::string reason) {
+  const LocalVm* vm = vms.find(mac);
+  if (vm == nullptr || vm->state != LocalVm::State::Live) return;
+  Claim claim = vm->claim.claim;
+  claim.state = ClaimState::Gone;
+  // One above our own claim and no more: a claim of a new host that we have not heard of must stay above it.
+  claim.sequence += 1;
+  claim.not_after = now.wall + kClaimLifetime + kGoneTime;
+  SignedClaim signed_claim = sign_claim(std::move(claim), network, identity.seed);
+  (void)claims.offer(now, signed_claim, *own_certificate);  // ours, one above our live one
+  highest_sequence = std::max(highest_sequence, signed_claim.claim.sequence);
+  vms.set_gone(now.steady, signed_claim);
+  snapshot_dirty = true;
+  publish(signed_claim);
+  push_to_all(now, signed_claim, NodeId{});
+  report(now, NodeEvent::Kind::VmReleased, NodeId{}, mac, std::move(reason));
+}
+
+void Node::Impl::publish(const SignedClaim& claim) {
+  ++counters.claims_published;
+  const std::uint64_t slot = slot_of(claim.claim.mac);
+  location.publish(keys.of(VmAddress{claim.claim.mac}), slot, {RecordKind::Claim, claim.encoded});
+  for (const IpAddress& ip : claim.claim.ips) {
+    location.publish(keys.of(VmAddress{ip}), slot, {RecordKind::Claim, claim.encoded});
+  }
+}
+
+void Node::Impl::withdraw(const SignedClaim& claim) {
+  const std::uint64_t slot = slot_of(claim.claim.mac);
+  location.withdraw(keys.of(VmAddress{claim.claim.mac}), slot);
+  for (const IpAddress& ip : claim.claim.ips) location.withdraw(keys.of(VmAddress{ip}), slot);
+}
+
+void Node::Impl::push_to_all(Now now, const SignedClaim& claim, const NodeId& first) {
+  std::vector<PeerInfo> known = peers.peers();
+  std::erase_if(known, [](const PeerInfo& peer) { return !peer.up; });
+  // Beyond the limit those that were heard last matter most; the others have redirects and the location service.
+  std::stable_sort(known.begin(), known.end(), [&first](const PeerInfo& a, const PeerInfo& b) {
+    if ((a.id == first) != (b.id == first)) return a.id == first;
+    return a.last_heard > b.last_heard;
+  });
+  if (known.size() > kMeshMax) known.resize(kMeshMax);
+  for (const PeerInfo& peer : known) {
+    if (!pusher.push(now.steady, peer.id, claim)) ++counters.pushes_limited;
+  }
+}
+
+void Node::Impl::send_pushes(Now now) {
+  std::map<NodeId, ClaimsMessage> messages;
+  for (ClaimPusher::Push& push : pusher.take_due(now.steady)) {
+    ++counters.pushes_sent;
+    ClaimsMessage& message = messages[push.peer];
+    if (encoded_size(message) + push.record.size() + 2 > kControlPlaintextMax) {
+      peers.send(now, push.peer, message);
+      message.records.clear();
+    }
+    message.records.push_back(std::move(push.record));
+  }
+  for (const auto& [peer, message] : messages) peers.send(now, peer, message);
+}
+
+void Node::Impl::handle_vm_timers(Now now) {
+  for (const VmTable::Due& due : vms.take_due(now.steady)) {
+    switch (due.kind) {
+      case VmTable::Due::Kind::Refresh: refresh_claim(now, due.mac); break;
+      case VmTable::Due::Kind::Probe: probe_presence(*vms.find(due.mac)); break;
+      case VmTable::Due::Kind::Absent: release_vm(now, due.mac, "reason=silent"); break;
+      case VmTable::Due::Kind::GoneEnded:
+        withdraw(vms.find(due.mac)->claim);
+        vms.erase(due.mac);
+        break;
+      case VmTable::Due::Kind::ForwardingEnded:
+        vms.erase(due.mac);
+        snapshot_dirty = true;
+        report(now, NodeEvent::Kind::VmForwardingEnded, NodeId{}, due.mac, "");
+        break;
+    }
+  }
+}
+
+// ---- claims of others --------------------------------------------------------------------------
+
+void Node::Impl::accept_claim(Now now, BytesView encoded, LookupSource source, const NodeId& bringer) {
+  ++counters.claims_received;
+  auto claim = decode_claim(encoded, network);
+  if (!claim) {
+    ++(claim.error() == Error::BadSignature ? counters.claims_bad_signature : counters.claims_malformed);
+    return;
+  }
+  const NodeId owner = node_id_of(claim->claim.owner);
+  const auto certificate = directory.find_certificate(now.wall, owner);
+  if (certificate == nullptr) {
+    if (directory.hold_claim(now, owner, std::move(*claim))) ask_certificate(now, owner, bringer);
+    return;
+  }
+  judge_claim(now, *claim, *certificate, source, bringer);
+}
+
+void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Certificate& publisher,
+                             LookupSource source, const NodeId& bringer) {
+  const Claim& claim = signed_claim.claim;
+  const NodeId owner = node_id_of(claim.owner);
+  switch (claims.offer(now, signed_claim, publisher)) {
+    case ClaimVerdict::Accepted: break;
+    case ClaimVerdict::Refreshed:
+    case ClaimVerdict::Known: settle(now, claim); return;
+    case ClaimVerdict::Older:
+      ++counters.claims_older;
+      // Whoever still believes it hears of the newer one.
+      if (const SignedClaim* newer = claims.find_any(VmAddress{claim.mac});
+          newer != nullptr && !bringer.is_zero() && newer->id != signed_claim.id) {
+        peers.send(now, bringer, ClaimsMessage{{newer->encoded}});
+      }
+      return;
+    case ClaimVerdict::NotAllowed: ++counters.claims_not_allowed; return;
+    case ClaimVerdict::Expired: ++counters.claims_expired; return;
+    case ClaimVerdict::FromTheFuture: ++counters.claims_from_the_future; return;
+    case ClaimVerdict::Full: ++counters.claims_table_full; return;
+  }
+  ++counters.claims_accepted;
+  if (sources.size() > kClaimTableMax) sources.clear();
+  sources[signed_claim.id] = source;
+  snapshot_dirty = true;
+
+  const LocalVm* vm = vms.find(claim.mac);
+  const bool live_here = vm != nullptr && vm->state == LocalVm::State::Live;
+  if (live_here && (owner == own_id || claim.state == ClaimState::Gone)) {
+    // A claim of ours from before a restart, or a departure of somebody who had it: the VM is here nevertheless.
+    claim_here(now, claim.mac, vm->claim.claim.ips);
+  } else if (claim.state == ClaimState::Live && owner != own_id) {
+    if (live_here) yield_to(now, claim);
+    if (vm != nullptr && vm->state == LocalVm::State::Forwarding) vms.set_forwarding(now.steady, claim.mac, owner);
+    reach(now, owner);
+  }
+  if (const auto arrival = arrivals.find(claim.mac); arrival != arrivals.end()) {
+    arrival->second.deadline = now.steady;
+    finish_arrivals(now);
+  }
+  settle(now, claim);
+}
+
+void Node::Impl::yield_to(Now now, const Claim& claim) {
+  const MacAddress mac = claim.mac;
+  withdraw(vms.find(mac)->claim);
+  vms.set_forwarding(now.steady, mac, node_id_of(claim.owner));
+  ++counters.moves_away;
+  for (const auto delay : kInjectTimes) {
+    if (delay.count() == 0) {
+      inject_move(mac);
+    } else {
+      const Injection injection{now.steady + delay, mac};
+      const auto after = std::upper_bound(injections.begin(), injections.end(), injection,
+                                          [](const Injection& a, const Injection& b) { return a.at < b.at; });
+      injections.insert(after, injection);
+    }
+  }
+  report(now, NodeEvent::Kind::VmMovedAway, node_id_of(claim.owner), mac, sequence_detail(claim));
+}
+
+// A frame from and to the VM's own MAC moves the bridge's entry to our TAP and reaches nobody; the announce does the
+// same for switches behind the bridge. Otherwise neighbours on this host would send to the old port for 300 s.
+void Node::Impl::inject_move(const MacAddress& mac) {
+  Bytes announce = make_rarp_announce(mac);
+  Bytes self_addressed = announce;
+  std::copy(mac.octets.begin(), mac.octets.end(), self_addressed.begin());
+  emit(WriteFrame{std::move(self_addressed)});
+  emit(WriteFrame{std::move(announce)});
+}
+
+void Node::Impl::redirect(Now now, const NodeId& peer, const MacAddress& vm) {
+  const SignedClaim* claim = claims.find_any(VmAddress{vm});
+  if (claim == nullptr) return;
+  ++counters.redirects_sent;
+  const SignedNodeRecord* record = directory.find_record(node_id_of(claim->claim.owner));
+  if (record != nullptr) peers.send(now, peer, NodeRecordsMessage{{record->encoded}});
+  if (!pusher.push(now.steady, peer, *claim)) ++counters.pushes_limited;
+}
+
+}  // namespace rove

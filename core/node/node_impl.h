@@ -1,0 +1,259 @@
+// Node's inside, shared by its source files only:
+//   node.cpp            construction, dispatch of inputs, outputs, status
+//   node_frames.cpp     frames that the packet path punts: learning, neighbours, flooding, unproven sources
+//   node_claims.cpp     claims of ours and of others: arrival, yielding, pushing, redirects, refresh
+//   node_location.cpp   the location service and the directory: records, questions, watches
+//   node_lookup.cpp     operator's lookups
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/location/claim_table.h"
+#include "core/location/location_keys.h"
+#include "core/node/address_budget.h"
+#include "core/node/claim_pusher.h"
+#include "core/node/directory.h"
+#include "core/node/node.h"
+#include "core/node/resolver.h"
+#include "core/node/token_bucket.h"
+#include "core/node/vm_table.h"
+#include "core/wire/ethernet.h"
+
+namespace rove {
+
+// Up to here every member keeps a session with every other, so that pushes and broadcasts reach all at once.
+// Larger networks open sessions where traffic or moves need them.
+inline constexpr std::size_t kMeshMax = 64;
+// A cached claim answers ARP and ND while its owner is connected or it was confirmed this lately.
+inline constexpr std::chrono::seconds kFreshTime{30};
+// Broadcast, multicast and unknown destinations, per second and in one burst; each costs a datagram per member.
+inline constexpr double kFloodRate = 1000;
+inline constexpr double kFloodBurst = 2000;
+// A frame whose source a peer has not proven yet waits this long for the peer's claim.
+inline constexpr std::chrono::milliseconds kUnprovenTime{200};
+inline constexpr std::size_t kUnprovenMax = 64;
+// A VM that announced only its MAC: how long its addresses are looked for before the MAC is claimed alone.
+inline constexpr std::chrono::milliseconds kArrivalTime{500};
+inline constexpr std::size_t kArrivalsMax = 1024;
+// What the bridge learned before this node started may be stale: for this long it counts only after a lookup.
+inline constexpr std::chrono::seconds kBridgeSettleTime{1};
+// Keys watched in the location service, and how long after the last frame.
+inline constexpr std::size_t kWatchesMax = 1024;
+inline constexpr std::chrono::seconds kWatchTime{60};
+// Operator's lookups under way; the control socket asks few.
+inline constexpr std::size_t kOperatorLookupsMax = 64;
+inline constexpr std::chrono::seconds kOperatorLookupTime{4};
+// How long a finished operator's lookup waits for certificates that its answers need.
+inline constexpr std::chrono::milliseconds kCertificateWait{800};
+// Outputs that the shell has not fetched; beyond, the newest are dropped and counted.
+inline constexpr std::size_t kOutputsMax = 65536;
+inline constexpr std::size_t kEventsMax = 1024;
+// Our node record is signed anew this often, and lives three times as long.
+inline constexpr std::chrono::minutes kNodeRecordRefresh{10};
+inline constexpr std::chrono::minutes kNodeRecordLifetime{30};
+// The bridge's entry for a VM that left is taken over again after these times: a last frame of the VM, still under
+// way when it left, may have won it back.
+inline constexpr std::array<std::chrono::milliseconds, 3> kInjectTimes{
+    std::chrono::milliseconds{0}, std::chrono::milliseconds{30}, std::chrono::milliseconds{200}};
+// A wish to reach a node without known endpoints is looked up at most this often.
+inline constexpr std::chrono::seconds kRecordAskInterval{1};
+// Clocks of different hosts differ by this much at most (docs/protocol.md §6.1).
+inline constexpr std::chrono::hours kWallClockSkewMax{1};
+
+struct NodeCounters {
+  std::uint64_t claims_received = 0;
+  std::uint64_t claims_accepted = 0;
+  std::uint64_t claims_malformed = 0;
+  std::uint64_t claims_bad_signature = 0;
+  std::uint64_t claims_not_allowed = 0;
+  std::uint64_t claims_older = 0;
+  std::uint64_t claims_expired = 0;
+  std::uint64_t claims_from_the_future = 0;
+  std::uint64_t claims_table_full = 0;
+  std::uint64_t claims_published = 0;
+  std::uint64_t claims_refused_here = 0;  // arrivals that our own certificate does not allow
+  std::uint64_t addresses_not_allowed = 0;
+  std::uint64_t pushes_sent = 0;
+  std::uint64_t pushes_limited = 0;
+  std::uint64_t redirects_sent = 0;
+  std::uint64_t moves_in = 0;
+  std::uint64_t moves_away = 0;
+  std::uint64_t neighbor_answers = 0;
+  std::uint64_t floods = 0;
+  std::uint64_t floods_limited = 0;
+  std::uint64_t frames_bad = 0;
+  std::uint64_t frames_stale = 0;  // from a VM that just left
+  std::uint64_t unproven_held = 0;
+  std::uint64_t unproven_dropped = 0;
+  std::uint64_t unproven_delivered = 0;
+  std::uint64_t resolving_limited = 0;
+  std::uint64_t vms_limited = 0;
+  std::uint64_t sealed_refused = 0;
+  std::uint64_t sealed_replayed = 0;
+  std::uint64_t node_records_bad = 0;
+  std::uint64_t certificates_bad = 0;
+  std::uint64_t dht_over_budget = 0;
+  std::uint64_t outputs_dropped = 0;
+};
+
+struct Node::Impl {
+  Impl(NodeConfig config, NodeIdentity identity, LocationService& location, Random& random);
+
+  // ---- node.cpp
+  void start(Now now);
+  void dispatch(Now now, WorkerEvent event);
+  void handle_timeout(Now now);
+  void pump(Now now);  // after every input: peers' events, questions, pushes
+  void publish_own_record(Now now);
+  void emit(WorkerCommand command);
+  void report(Now now, NodeEvent::Kind kind, const NodeId& peer, std::optional<MacAddress> vm, std::string detail);
+  [[nodiscard]] std::shared_ptr<const Snapshot> make_snapshot() const;
+  [[nodiscard]] std::optional<TimePoint> next_timeout() const;
+  [[nodiscard]] NodeStatus status() const;
+
+  void handle_sealed(Now now, const Endpoint& from, BytesView datagram);
+  void handle_peer_event(Now now, PeerEvent event);
+  void handle_peer_up(Now now, const PeerUp& up);
+  void handle_message(Now now, const NodeId& peer, const ControlMessage& message);
+
+  // ---- node_frames.cpp
+  void handle_frame(Now now, BytesView frame);
+  // Sends a frame of a local VM on its way: to its destination's node, to all, or into the resolver.
+  void route_frame(Now now, BytesView frame, const FrameInfo& info);
+  void route_unicast(Now now, BytesView frame, const FrameInfo& info);
+  // True when the request was dealt with (answered, held, or not ours to answer).
+  bool answer_neighbor(Now now, BytesView frame, const FrameInfo& info);
+  void flood(Now now, BytesView frame);
+  void release_held(Now now, const VmAddress& address);
+  void release_negative(Now now, const VmAddress& address);
+  void handle_unproven(Now now, const NodeId& peer, BytesView frame);
+  [[nodiscard]] bool is_proven(const NodeId& peer, const FrameInfo& info) const;
+  void deliver(BytesView frame, const FrameInfo& info);
+  void retry_unproven(Now now, const NodeId& peer);
+  void expire_unproven(Now now);
+  void probe_presence(const LocalVm& vm);
+
+  // ---- node_claims.cpp
+  // Something tells that this MAC (with this IP) is here. False when the sender must not be taken at its word now.
+  bool note_presence(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip);
+  void arrive(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip, bool certain);
+  void finish_arrivals(Now now);
+  void claim_here(Now now, const MacAddress& mac, std::vector<IpAddress> ips);
+  [[nodiscard]] bool may_claim_ip(const IpAddress& ip) const;
+  [[nodiscard]] std::vector<IpAddress> addresses_for_arrival(const MacAddress& mac,
+                                                             const std::optional<IpAddress>& ip) const;
+  void refresh_claim(Now now, const MacAddress& mac);
+  void release_vm(Now now, const MacAddress& mac, std::string reason);
+  void accept_claim(Now now, BytesView encoded, LookupSource source, const NodeId& bringer);
+  void judge_claim(Now now, const SignedClaim& claim, const Certificate& publisher, LookupSource source,
+                   const NodeId& bringer);
+  void yield_to(Now now, const Claim& claim);
+  void inject_move(const MacAddress& mac);
+  void publish(const SignedClaim& claim);
+  void withdraw(const SignedClaim& claim);
+  void push_to_all(Now now, const SignedClaim& claim, const NodeId& first);
+  void send_pushes(Now now);
+  void redirect(Now now, const NodeId& peer, const MacAddress& vm);
+  void handle_vm_timers(Now now);
+
+  // ---- node_location.cpp
+  void handle_location(Now now);
+  void handle_found(Now now, const RecordFound& found);
+  void handle_lookup_done(Now now, const LookupDone& done);
+  void offer_node_record(Now now, BytesView encoded, const NodeId& bringer);
+  void offer_certificate(Now now, BytesView der);
+  void process_held_claims(Now now, const NodeId& owner);
+  void ask_questions();
+  void ask_certificate(Now now, const NodeId& owner, const NodeId& bringer);
+  // Opens a session with a node, or finds out where it is first.
+  void reach(Now now, const NodeId& node);
+  void note_route_used(Now now, const MacAddress& vm);
+  void expire_watches(Now now);
+  [[nodiscard]] bool is_fresh(Now now, const VmAddress& address, const Claim& claim) const;
+  [[nodiscard]] bool is_ready(Now now, const VmAddress& address) const;
+  void settle(Now now, const Claim& claim);
+
+  // ---- node_lookup.cpp
+  LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
+  void finish_lookups(Now now);
+  [[nodiscard]] LookupAnswer make_answer(Now now, const SignedClaim& claim, const VmAddress& address) const;
+
+  NodeConfig config;
+  NodeIdentity identity;
+  LocationService& location;
+  Random& random;
+  NodeKey own_key;
+  NodeId own_id;
+  NetworkId network;
+  std::shared_ptr<const Certificate> own_certificate;
+  LocationKeys keys;
+  SealedChannel sealed;
+  PeerSet peers;
+  ClaimTable claims;
+  Directory directory;
+  VmTable vms;
+  Resolver resolver;
+  ClaimPusher pusher;
+  AddressBudget budget;
+  TokenBucket flood_bucket;
+  NodeCounters counters;
+  LocationStatus location_status;
+
+  SignedNodeRecord own_record;
+  TimePoint own_record_refresh = TimePoint::max();
+  std::uint64_t highest_sequence = 0;
+  std::optional<TimePoint> started;
+
+  // MACs that announced themselves while it is being found out what they may claim.
+  struct Arrival {
+    std::optional<IpAddress> ip;
+    TimePoint deadline{};
+    bool certain = true;  // false: only what an old bridge entry says
+  };
+  std::map<MacAddress, Arrival> arrivals;
+  std::map<LookupId, MacAddress> arrival_lookups;
+
+  struct Unproven {
+    NodeId peer;
+    MacAddress source;
+    TimePoint deadline{};
+    Bytes frame;
+  };
+  std::deque<Unproven> unproven;
+
+  struct Injection {
+    TimePoint at{};
+    MacAddress mac;
+  };
+  std::deque<Injection> injections;  // in order of time
+
+  std::map<MacAddress, TimePoint> watches;  // → when last used
+  std::map<NodeId, TimePoint> record_asked;
+  std::map<RecordId, LookupSource> sources;  // how the winning claims came; bounded with the table
+
+  struct OperatorLookup {
+    LookupTicket ticket;
+    VmAddress address;
+    LookupId lookup;
+    TimePoint deadline{};
+    bool done = false;
+    bool reached = false;
+    std::map<RecordId, SignedClaim> found;
+  };
+  std::vector<OperatorLookup> operator_lookups;
+  std::uint64_t last_ticket = 0;
+
+  bool snapshot_dirty = true;
+  std::deque<OutgoingDatagram> transmits;
+  std::deque<WorkerCommand> commands;
+  std::deque<DhtDatagram> dht_datagrams;
+  std::deque<LookupResult> lookup_results;
+  std::deque<NodeEvent> events;
+};
+
+}  // namespace rove
