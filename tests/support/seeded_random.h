@@ -1,6 +1,7 @@
 // Repeatable randomness for tests and emulation: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014). Not for secrets.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "core/base/random.h"
@@ -12,9 +13,10 @@ class SeededRandom final : public Random {
   explicit SeededRandom(std::uint64_t seed) : state_(seed) {}
 
   void fill(MutableBytes out) override {
+    std::uint64_t word = 0;
     for (std::size_t i = 0; i < out.size(); ++i) {
-      if (i % 8 == 0) word_ = next();
-      out[i] = static_cast<std::uint8_t>(word_ >> (i % 8 * 8));
+      if (i % 8 == 0) word = next();
+      out[i] = static_cast<std::uint8_t>(word >> (i % 8 * 8));
     }
   }
 
@@ -30,7 +32,6 @@ class SeededRandom final : public Random {
   }
 
   std::uint64_t state_;
-  std::uint64_t word_ = 0;
 };
 
 }  // namespace rove
