@@ -32,7 +32,7 @@ bool VmTable::is_live(const MacAddress& mac) const {
 
 bool VmTable::counts_as_evidence(TimePoint now, const MacAddress& mac) const {
   const LocalVm* vm = find(mac);
-  return vm == nullptr || vm->state != LocalVm::State::Forwarding || now - vm->since >= kEvidenceDelay;
+  return vm == nullptr || vm->state != LocalVm::State::Forwarding || now - vm->since >= vm->evidence_delay;
 }
 
 LocalVm& VmTable::set_live(TimePoint now, SignedClaim claim) {
@@ -62,6 +62,9 @@ void VmTable::set_forwarding(TimePoint now, const MacAddress& mac, const NodeId&
   if (vm->state != LocalVm::State::Forwarding) {
     vm->since = now;
     vm->forward_until = now + kForwardingTime;
+    const bool flips = vm->last_yield && now - *vm->last_yield < kFlipTime;
+    vm->evidence_delay = flips ? std::min<Duration>(2 * vm->evidence_delay, kEvidenceDelayMax) : kEvidenceDelay;
+    vm->last_yield = now;
   }
   vm->state = LocalVm::State::Forwarding;
   vm->forward_to = to;

@@ -14,13 +14,17 @@
 
 namespace rove {
 
-// How long frames for a VM that left are sent on. Correspondents learn of the move within a round trip;
-// the time covers those that hear of it only by their own lookup (DESIGN: Forwarding, 30 s).
+// How long frames for a VM that left are sent on. Correspondents learn of the move within a round trip; the time
+// covers those that hear of it only by their own lookup.
 inline constexpr std::chrono::seconds kForwardingTime{30};
 // How long the previous owner's forwarded frames are accepted: kForwardingTime and clocks, with room.
 inline constexpr std::chrono::seconds kTakeoverTime{60};
 // Frames of the VM that were under way in this host's bridge when it left are no evidence that it is back.
 inline constexpr std::chrono::milliseconds kEvidenceDelay{20};
+// With each further flip within kFlipTime the delay doubles up to this, so that two VMs with one MAC cannot flood
+// the network with claims.
+inline constexpr std::chrono::milliseconds kEvidenceDelayMax{2000};
+inline constexpr std::chrono::seconds kFlipTime{10};
 // A claim is signed anew this often, and lives three times as long.
 inline constexpr std::chrono::minutes kClaimRefresh{10};
 inline constexpr std::chrono::minutes kClaimLifetime{30};
@@ -51,6 +55,8 @@ struct LocalVm {
 
   NodeId forward_to;
   TimePoint forward_until{};
+  Duration evidence_delay = kEvidenceDelay;
+  std::optional<TimePoint> last_yield;
 
   unsigned probes_sent = 0;  // since the bridge forgot it; 0: nothing suspected
   TimePoint probe_at = TimePoint::max();
