@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/check.h"
 #include "core/crypto/hash.h"
 #include "core/location/sequence_clock.h"
 #include "core/node/node_impl.h"
@@ -71,6 +72,7 @@ Node::Impl::Impl(NodeConfig config_, NodeIdentity identity_, LocationService& lo
 
 void Node::Impl::start(Now now) {
   started = now.steady;
+  claims_expire_at = now.steady + kExpireInterval;
   directory.set_certificate(now, own_certificate);
   location.add_certificate(own_id, own_certificate->der());
   location.publish(keys.of_certificate(own_id), 0, {RecordKind::Certificate, own_certificate->der()});
@@ -245,6 +247,10 @@ void Node::Impl::handle_timeout(Now now) {
   expire_watches(now);
   resolver.handle_timeout(now.steady);
   finish_lookups(now);
+  if (claims_expire_at <= now.steady) {
+    claims_expire_at = now.steady + kExpireInterval;
+    if (claims.expire(now.wall)) snapshot_dirty = true;
+  }
   while (!injections.empty() && injections.front().at <= now.steady) {
     const MacAddress mac = injections.front().mac;
     injections.pop_front();
@@ -306,7 +312,7 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   std::optional<TimePoint> next = earlier(peers.poll_timeout(), resolver.poll_timeout());
   next = earlier(next, pusher.poll_timeout());
   next = earlier(next, vms.poll_timeout());
-  next = earlier(next, own_record_refresh);
+  next = earlier(next, std::min(own_record_refresh, claims_expire_at));
   if (!injections.empty()) next = earlier(next, injections.front().at);
   if (!unproven.empty()) next = earlier(next, unproven.front().deadline);
   for (const auto& [mac, arrival] : arrivals) next = earlier(next, arrival.deadline);

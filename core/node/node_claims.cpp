@@ -316,7 +316,13 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
   switch (claims.offer(now, signed_claim, publisher)) {
     case ClaimVerdict::Accepted: break;
     case ClaimVerdict::Refreshed:
-    case ClaimVerdict::Known: settle(now, claim); return;
+    case ClaimVerdict::Known:
+      if (const SignedClaim* held = claims.find_any(VmAddress{claim.mac});
+          held != nullptr && held->id == signed_claim.id) {
+        claims.confirmed(now, VmAddress{claim.mac});
+      }
+      settle(now, claim);
+      return;
     case ClaimVerdict::Older:
       ++counters.claims_older;
       // Whoever still believes it hears of the newer one.

@@ -62,6 +62,8 @@ inline constexpr std::array<std::chrono::milliseconds, 3> kInjectTimes{
     std::chrono::milliseconds{0}, std::chrono::milliseconds{30}, std::chrono::milliseconds{200}};
 // A wish to reach a node without known endpoints is looked up at most this often.
 inline constexpr std::chrono::seconds kRecordAskInterval{1};
+// Claims that are over leave the table this often; until then they could only be those of hosts that died.
+inline constexpr std::chrono::seconds kExpireInterval{5};
 // Clocks of different hosts differ by this much at most (docs/protocol.md §6.1).
 inline constexpr std::chrono::hours kWallClockSkewMax{1};
 
@@ -206,6 +208,7 @@ struct Node::Impl {
 
   SignedNodeRecord own_record;
   TimePoint own_record_refresh = TimePoint::max();
+  TimePoint claims_expire_at = TimePoint::max();
   std::uint64_t highest_sequence = 0;
   std::optional<TimePoint> started;
 

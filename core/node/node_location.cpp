@@ -139,6 +139,7 @@ void Node::Impl::reach(Now now, const NodeId& node) {
 }
 
 void Node::Impl::note_route_used(Now now, const MacAddress& vm) {
+  claims.touch(VmAddress{vm});
   const auto it = watches.find(vm);
   if (it != watches.end()) {
     it->second = now.steady;
