@@ -25,7 +25,7 @@ def main():
         if len(lines) > LINES_MAX:
             problems.append(f"{path}: {len(lines)} lines, at most {LINES_MAX}")
         for number, line in enumerate(lines, 1):
-            if len(line) > COLUMNS_MAX:
+            if len(line) > COLUMNS_MAX and not path.endswith((".h", ".cpp")):  # those are clang-format's
                 problems.append(f"{path}:{number}: {len(line)} columns, at most {COLUMNS_MAX}")
             if line != line.rstrip():
                 problems.append(f"{path}:{number}: blanks at the end of the line")

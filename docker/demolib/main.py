@@ -1,0 +1,176 @@
+"""docker/demo's driver: builds rove, sets up the lab, moves a guest around and prints what the clients saw."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import sites
+from experiment import Experiment, route, table
+from guest_image import GuestImage
+from overlay import FlatOverlay, RoveOverlay
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, "build", "release")
+DESCRIPTION = """\
+Shows a virtual machine that moves between three sites and keeps its connections.
+
+Three sites in different subnets and a bootstrap node, all network namespaces of this machine, 10 ms apart one way;
+a QEMU guest is live-migrated a → b → c → a while a client at each site pings it every 10 ms and a TCP connection
+from c sends it a numbered line every 10 ms. The bootstrap node's daemon is killed after the first move.
+"""
+EPILOG = "Exit status: 0 when no connection broke, no data was lost and every lookup came right; else 1."
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.number = number
+
+
+def stop(number, _frame):
+    raise Stopped(number)
+
+
+class Progress:
+    def __init__(self):
+        self._begin = time.monotonic()
+
+    def __call__(self, text):
+        print(f"[{time.monotonic() - self._begin:6.1f} s] {text}", flush=True)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="docker/demo", description=DESCRIPTION, epilog=EPILOG,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--moves", type=int, default=3, metavar="N", help="how many moves (3)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
+    parser.add_argument("--keep", action="store_true", help="leave everything running and say how to play with it")
+    parser.add_argument("--stop", action="store_true", help="take down what --keep, or a killed run, left running")
+    # A kernel VXLAN in rove's place: what hypervisor and guest cost by themselves. For docs/benchmarks.md.
+    parser.add_argument("--overlay", choices=("rove", "flat"), default="rove", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.moves < 1:
+        parser.error("--moves needs at least 1")
+    return arguments
+
+
+def build(say, *targets):
+    """Builds the targets with the release preset; ccache and ninja make it short the second time."""
+    say(f"building {' and '.join(targets)} in build/release (minutes, the first time)")
+    os.makedirs(BUILD, exist_ok=True)
+    log = os.path.join(BUILD, "demo-build.log")
+    with open(log, "w", encoding="utf-8") as output:
+        for command in (["cmake", "--preset", "release"], ["cmake", "--build", BUILD, "--target", *targets]):
+            if subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False).returncode != 0:
+                with open(log, encoding="utf-8", errors="replace") as file:
+                    print("".join(file.readlines()[-40:]), file=sys.stderr)
+                raise RuntimeError(f"the build failed; all of it is in {os.path.relpath(log, ROOT)}")
+
+
+def how_to_play(lab, overlay):
+    print("\nLeft running. The guest is at site "
+          f"{lab.guest_site}; its address is {sites.GUEST4}. To play with it, as root:")
+    client = lab.namespace("client-c")
+    print(f"  ip netns exec {client} ping {sites.GUEST4}")
+    if overlay.has_lookup:
+        variables = " ".join(f"{name}={value}" for name, value in overlay.environment("b").items())
+        host = lab.namespace("host-b")
+        for verb in (f"lookup {sites.GUEST4}", "peers", "vms", "status"):
+            print(f"  {variables} ip netns exec {host} {overlay.binary} {verb}")
+    print(f"Logs are in {lab.directory}. To take it all down:\n  sudo docker/demo --stop")
+
+
+def verdict(moves, overlay, broken):
+    """Why the demo has failed, or nothing."""
+    problems = [f"the TCP connection's data: {broken}"] if broken else []
+    for move in moves:
+        name = f"move {move['from']} → {move['to']}"
+        if not move["tcp_alive"]:
+            problems.append(f"{name}: the TCP connection broke")
+        if not move["data_intact"]:
+            problems.append(f"{name}: the TCP connection's data is not intact")
+        if overlay.has_lookup and move["lookup_correct_after_ms"] is None:
+            problems.append(f"{name}: rove lookup did not name host {move['to']} at every site")
+    return problems
+
+
+def show(lab, overlay, arguments, say, image):
+    lab.build()
+    say(f"starting the overlay ({arguments.overlay})")
+    overlay.start()
+    experiment = Experiment(lab, overlay, image, say)
+    experiment.boot()
+    moves = []
+    for number, target in enumerate(route(arguments.moves), 1):
+        moves.append(experiment.move(target))
+        if overlay.has_lookup:
+            answer = overlay.rove("b", "lookup", sites.GUEST4, check=False)
+            print(f"  at b: rove lookup {sites.GUEST4}\n    " + answer.stdout.strip().replace("\n", "\n    "))
+        if number == 1:
+            overlay.kill_bootstrap(say)
+    broken = experiment.finish()
+    print("\n" + table(moves))
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump({"schema": 1, "moves": moves}, file, indent=2)
+            file.write("\n")
+    lab.guest_site = experiment.guest.site
+    return verdict(moves, overlay, broken)
+
+
+def run(arguments):
+    say = Progress()
+    subprocess.run([os.path.join(ROOT, "docker", "install-packages"), "build", "run", "demo"], check=True)
+    build(say, "wan_emulator", *(["rove"] if arguments.overlay == "rove" else []))
+    image = GuestImage(say)
+    lab = sites.Lab(f"rove{os.getpid()}", os.path.join(BUILD, "tests", "support", "wan_emulator"))
+    keep = False
+    try:
+        overlay = RoveOverlay(lab, os.path.join(BUILD, "rove")) if arguments.overlay == "rove" else FlatOverlay(lab)
+        problems = show(lab, overlay, arguments, say, image)
+        keep = arguments.keep
+        for problem in problems:
+            print(f"docker/demo: {problem}", file=sys.stderr)
+        if keep:
+            lab.leave_running()
+            how_to_play(lab, overlay)
+        return 1 if problems else 0
+    finally:
+        if not keep:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            say("cleaning up")
+            lab.close()
+
+
+def main():
+    arguments = parse_arguments()
+    if os.geteuid() != 0:
+        print("docker/demo: needs root for network namespaces and TAP devices; type: sudo docker/demo",
+              file=sys.stderr)
+        return 1
+    if arguments.stop:
+        for name in sites.abandoned():
+            print(f"taking down {name}")
+            sites.remove(name)
+        return 0
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        return run(arguments)
+    except Stopped as stopped:
+        print("docker/demo: stopped", file=sys.stderr)
+        return 128 + stopped.number
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        print(f"docker/demo: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
