@@ -34,8 +34,8 @@ struct Header {
   DatagramType type = DatagramType::Data;
   std::uint8_t flags = 0;
   std::uint8_t index = 0;
-  SessionIndex receiver;
-  PacketCounter counter;
+  SessionIndex receiver{};
+  PacketCounter counter{};
   bool operator==(const Header&) const = default;
 };
 
