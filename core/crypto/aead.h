@@ -6,13 +6,12 @@
 #include <optional>
 
 #include "core/base/bytes.h"
+#include "core/crypto/aead_cipher.h"
 #include "core/crypto/keys.h"
 
 namespace rove {
 
 enum class AeadAlgorithm : std::uint8_t { Aes256Gcm = 1, ChaCha20Poly1305 = 2 };  // bits of the handshake payload
-
-inline constexpr std::size_t kAeadTagSize = 16;
 
 // Bit set of the algorithms that this CPU does fast enough; always holds ChaCha20Poly1305.
 [[nodiscard]] std::uint8_t supported_aeads();

@@ -1,0 +1,74 @@
+#include "core/crypto/aead.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "core/base/check.h"
+#include "core/crypto/aead_cipher.h"
+
+namespace rove {
+namespace {
+
+AeadNonce nonce_of(std::uint64_t counter) {
+  AeadNonce nonce{};
+  store_be(nonce.data() + nonce.size() - sizeof counter, counter);
+  return nonce;
+}
+
+// Without these instructions AES is slower than ChaCha20, and its table look-ups leak the key through the cache.
+bool has_aes_instructions() {
+#if defined(__x86_64__) || defined(__i386__)
+  // What GnuTLS's fastest path needs that every such CPU has.
+  return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("ssse3");
+#elif defined(__ARM_FEATURE_CRYPTO) || defined(__ARM_FEATURE_AES)
+  return true;
+#else
+  return false;
+#endif
+}
+
+constexpr std::uint8_t bit(AeadAlgorithm algorithm) {
+  return static_cast<std::uint8_t>(algorithm);
+}
+
+}  // namespace
+
+struct Aead::Impl {
+  std::variant<Aes256GcmCipher, ChaCha20Poly1305Cipher> cipher;
+};
+
+std::uint8_t supported_aeads() {
+  const std::uint8_t aes = has_aes_instructions() ? bit(AeadAlgorithm::Aes256Gcm) : std::uint8_t{0};
+  return static_cast<std::uint8_t>(aes | bit(AeadAlgorithm::ChaCha20Poly1305));
+}
+
+std::optional<AeadAlgorithm> choose_aead(std::uint8_t ours, std::uint8_t theirs) {
+  for (const AeadAlgorithm algorithm : {AeadAlgorithm::Aes256Gcm, AeadAlgorithm::ChaCha20Poly1305}) {
+    if ((ours & theirs & bit(algorithm)) != 0) return algorithm;
+  }
+  return std::nullopt;
+}
+
+Aead::Aead(AeadAlgorithm algorithm, const AeadKey& key) {
+  switch (algorithm) {
+    case AeadAlgorithm::Aes256Gcm: impl_.reset(new Impl{Aes256GcmCipher{key}}); return;
+    case AeadAlgorithm::ChaCha20Poly1305: impl_.reset(new Impl{ChaCha20Poly1305Cipher{key}}); return;
+  }
+  ROVE_CHECK(!"an algorithm of the enumeration");
+}
+
+Aead::Aead(Aead&&) noexcept = default;
+Aead& Aead::operator=(Aead&&) noexcept = default;
+Aead::~Aead() = default;
+
+void Aead::seal(std::uint64_t counter, BytesView associated_data, BytesView plaintext, std::uint8_t* out) {
+  const AeadNonce nonce = nonce_of(counter);
+  std::visit([&](auto& cipher) { cipher.seal(nonce, associated_data, plaintext, out); }, impl_->cipher);
+}
+
+bool Aead::open(std::uint64_t counter, BytesView associated_data, BytesView ciphertext, std::uint8_t* out) {
+  const AeadNonce nonce = nonce_of(counter);
+  return std::visit([&](auto& cipher) { return cipher.open(nonce, associated_data, ciphertext, out); }, impl_->cipher);
+}
+
+}  // namespace rove
