@@ -2,11 +2,13 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace rove {
 
-// Accepts each counter once, in any order, within the last kSize of the highest. One thread.
+// Accepts each counter once, in any order, within the last kSize of the highest. One thread. 2^64 - 1 is never
+// accepted; counters of the wire end at 2^56.
 class ReplayWindow {
  public:
   static constexpr std::uint64_t kSize = 8192;  // batches on several cores reorder; WireGuard keeps 8192
