@@ -57,8 +57,8 @@ class Guest:
         self._lab.ip(host, "link", "set", TAP, "master", sites.BRIDGE, "mtu", sites.INNER_MTU, "up")
         self._instances += 1
         control = self._lab.path(f"qmp-{self._instances}")
-        command_line = (f"console=ttyS0 quiet panic=1 rove.ip4={sites.GUEST4}/24 rove.ip6={sites.GUEST6}/64 "
-                        f"rove.mtu={sites.INNER_MTU}")
+        command_line = (f"console=ttyS0 quiet panic=1 mitigations=off rove.ip4={sites.GUEST4}/24 "
+                        f"rove.ip6={sites.GUEST6}/64 rove.mtu={sites.INNER_MTU}")
         process = self._lab.spawn(
             host, "qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", "qemu64", "-smp", "1", "-m", MEMORY,
             "-nodefaults", "-nographic", "-no-user-config", "-kernel", self._image.kernel,
