@@ -1,0 +1,89 @@
+// A learning switch, as a host's Linux bridge: ports, forwarding database with ageing, events of its learning.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <utility>
+
+#include "core/base/address.h"
+#include "core/base/bytes.h"
+#include "tests/sim/virtual_time.h"
+
+namespace rove::sim {
+
+class Bridge {
+ public:
+  using Port = std::uint32_t;
+  using Output = std::function<void(const Bytes& frame)>;
+  using Learned = std::function<void(const MacAddress& mac, Port port, bool gone)>;
+
+  Bridge(VirtualTime& time, Learned learned) : time_(time), learned_(std::move(learned)) {}
+
+  Port add_port(Output output) {
+    const Port port = ++last_port_;
+    ports_[port] = std::move(output);
+    return port;
+  }
+
+  void remove_port(Port port) {
+    ports_.erase(port);
+    for (auto it = entries_.begin(); it != entries_.end();) {
+      if (it->second.port != port) {
+        ++it;
+        continue;
+      }
+      const MacAddress mac = it->first;
+      it = entries_.erase(it);
+      learned_(mac, port, true);
+    }
+  }
+
+  void input(Port port, const Bytes& frame) {
+    if (frame.size() < 14) return;
+    const MacAddress destination = MacAddress::from_bytes(frame.data());
+    const MacAddress source = MacAddress::from_bytes(frame.data() + 6);
+    if (!source.is_group()) learn(source, port);
+    const auto known = entries_.find(destination);
+    const bool fresh = known != entries_.end() && time_.steady() - known->second.heard < kAgeing;
+    if (!destination.is_group() && fresh) {
+      if (known->second.port != port) output(known->second.port, frame);
+      return;
+    }
+    for (const auto& [other, sink] : ports_) {
+      if (other != port) output(other, frame);
+    }
+  }
+
+ private:
+  static constexpr std::chrono::seconds kAgeing{300};
+  // A frame takes this long through the bridge; also breaks recursion between ports.
+  static constexpr std::chrono::microseconds kLatency{5};
+
+  struct Entry {
+    Port port = 0;
+    TimePoint heard{};
+  };
+
+  void learn(const MacAddress& mac, Port port) {
+    Entry& entry = entries_[mac];
+    const bool moved = entry.port != port;
+    entry = {port, time_.steady()};
+    if (moved) learned_(mac, port, false);
+  }
+
+  void output(Port port, const Bytes& frame) {
+    time_.after(kLatency, [this, port, frame] {
+      const auto it = ports_.find(port);
+      if (it != ports_.end()) it->second(frame);
+    });
+  }
+
+  VirtualTime& time_;
+  Learned learned_;
+  Port last_port_ = 0;
+  std::map<Port, Output> ports_;
+  std::map<MacAddress, Entry> entries_;
+};
+
+}  // namespace rove::sim

@@ -1,0 +1,226 @@
+// Single moves, seen closely: whole nodes, virtual time, 10 ms between hosts.
+#include <doctest/doctest.h>
+
+#include "core/wire/neighbor.h"
+#include "tests/sim/world.h"
+
+namespace rove::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+// VM 0 starts on host 0; VM i on host i mod hosts.
+struct Scene {
+  explicit Scene(std::size_t hosts = 4, std::size_t vms = 4, double loss = 0)
+      : world([&] {
+          WorldOptions options;
+          options.hosts = hosts;
+          options.vms = vms;
+          options.quality.loss = loss;
+          return options;
+        }()) {
+    world.boot();
+  }
+
+  // `from` sends one datagram to `to` every 5 ms.
+  void talk(std::size_t from, std::size_t to, Duration duration) {
+    const TimePoint end = world.time().steady() + duration;
+    for (TimePoint at = world.time().steady(); at < end; at += 5ms) {
+      world.time().at(at, [this, from, to] { world.vm(from).send(world.vm(to).ip()); });
+    }
+  }
+  [[nodiscard]] std::size_t lost(std::size_t from, std::size_t to) {
+    const auto& received = world.vm(to).received();
+    const auto it = received.find(world.vm(from).ip());
+    const std::size_t arrived = it == received.end() ? 0 : it->second.numbers.size();
+    return world.vm(from).sent_to(world.vm(to).ip()) - arrived;
+  }
+  [[nodiscard]] std::uint64_t duplicates(std::size_t from, std::size_t to) {
+    const auto& received = world.vm(to).received();
+    const auto it = received.find(world.vm(from).ip());
+    return it == received.end() ? 0 : it->second.duplicates;
+  }
+  void check_agreement() {
+    for (const std::string& problem : world.find_disagreements()) FAIL_CHECK(problem);
+  }
+
+  World world;
+};
+
+}  // namespace
+
+TEST_CASE("sim: VMs on different hosts find each other and talk, nothing is lost or doubled") {
+  Scene scene;
+
+  scene.talk(0, 1, 1s);
+  scene.talk(1, 0, 1s);
+  scene.world.run_for(2s);
+
+  CHECK(scene.lost(0, 1) <= 1);  // a second datagram may displace the first in the sender's ARP queue
+  CHECK(scene.lost(1, 0) <= 1);
+  CHECK(scene.duplicates(0, 1) == 0);
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: a move costs its downtime and little more, for the neighbour left behind, the new one and a third") {
+  Scene scene;
+  // VM 3 goes to the source's host, as the neighbour left behind; VM 1 is the one at the target, VM 2 the third.
+  scene.world.migrate(3, 0);
+  scene.world.run_for(2s);
+  for (const std::size_t client : {3U, 1U, 2U}) scene.talk(client, 0, 500ms);
+  scene.world.run_for(1s);
+  const std::size_t before[] = {scene.lost(3, 0), scene.lost(1, 0), scene.lost(2, 0)};
+
+  for (const std::size_t client : {3U, 1U, 2U}) scene.talk(client, 0, 2s);
+  scene.world.run_for(500ms);
+  scene.world.migrate(0, 1);
+  scene.world.run_for(4s);
+
+  // 100 ms of downtime at 5 ms each, and a round trip of 20 ms until the last sender knows.
+  const std::size_t limit = (100 + 40) / 5;
+  CHECK(scene.lost(3, 0) - before[0] <= limit);
+  CHECK(scene.lost(1, 0) - before[1] <= limit);
+  CHECK(scene.lost(2, 0) - before[2] <= limit);
+  for (const std::size_t client : {3U, 1U, 2U}) CHECK(scene.duplicates(client, 0) == 0);
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: the source host dies in the moment of the move, a third reaches the VM by push") {
+  Scene scene;
+  scene.talk(2, 0, 3s);
+  scene.world.run_for(500ms);
+
+  scene.world.migrate(0, 1);
+  scene.world.host(0).kill();
+  scene.world.run_for(kDowntime + 45ms);  // the announce, one way, and a frame's way
+  const auto& received = scene.world.vm(0).received();
+  const auto it = received.find(scene.world.vm(2).ip());
+  REQUIRE(it != received.end());
+  CHECK(scene.world.time().steady() - it->second.last < 15ms);
+
+  scene.world.run_for(4s);
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: a VM that is resumed at the source after the target announced it ends up at the source") {
+  Scene scene;
+  scene.world.run_for(1s);
+  // The target's hypervisor announces, then the migration fails and the source resumes the guest.
+  scene.world.vm(0).unplug();
+  scene.world.run_for(kDowntime);
+  SimVm ghost{scene.world.time(), scene.world.vm(0).mac(), scene.world.vm(0).ip()};
+  ghost.plug(scene.world.host(1).bridge());
+  ghost.announce_arrival();
+  scene.world.run_for(900ms);
+  ghost.unplug();
+  scene.world.vm(0).plug(scene.world.host(0).bridge());
+
+  scene.talk(0, 2, 1s);
+  scene.world.run_for(3s);
+
+  CHECK(scene.lost(0, 2) < 50);
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: A to B to A and A to B to C within a second end where the VM is") {
+  Scene scene;
+  scene.world.migrate(0, 1);
+  scene.world.run_for(300ms);
+  scene.world.migrate(0, 0);
+  scene.world.migrate(1, 2);
+  scene.world.run_for(300ms);
+  scene.world.migrate(1, 3);
+  scene.world.run_for(5s);
+
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: a move during a partition is known on both sides after it healed") {
+  Scene scene;
+  for (const std::size_t a : {0U, 1U}) {
+    for (const std::size_t b : {2U, 3U}) {
+      scene.world.underlay().cut(scene.world.host(a).endpoint(), scene.world.host(b).endpoint());
+    }
+  }
+  scene.world.run_for(60s);
+  scene.world.migrate(0, 1);
+  scene.world.run_for(60s);
+  scene.world.underlay().heal_all();
+  scene.world.run_for(60s);
+
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: a host that is killed and started again is back in service without any action elsewhere") {
+  Scene scene;
+  scene.world.host(0).kill();
+  scene.world.run_for(5s);
+  scene.world.host(0).start();
+  scene.world.run_for(2s);
+
+  scene.talk(2, 0, 1s);
+  scene.world.vm(0).announce_address();
+  scene.world.run_for(3s);
+
+  CHECK(scene.lost(2, 0) <= 1);
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: every clock may be off by an hour in either direction") {
+  WorldOptions options;
+  options.hosts = 4;
+  options.vms = 4;
+  World world{options};
+  world.host(1).set_clock_skew(-1h);
+  world.host(2).set_clock_skew(1h);
+  world.boot();
+
+  world.migrate(2, 1);  // from the clock that is ahead to the one that is behind
+  world.migrate(1, 3);
+  world.run_for(5s);
+  world.migrate(2, 3);
+  world.run_for(5s);
+
+  for (const std::string& problem : world.find_disagreements()) FAIL_CHECK(problem);
+}
+
+TEST_CASE("sim: two VMs with one MAC cannot flood the network with claims") {
+  Scene scene;
+  SimVm clone{scene.world.time(), scene.world.vm(0).mac(), scene.world.vm(0).ip()};
+  clone.plug(scene.world.host(1).bridge());
+  const std::uint64_t before = scene.world.underlay().sent();
+  const TimePoint end = scene.world.time().steady() + 60s;
+  for (TimePoint at = scene.world.time().steady(); at < end; at += 5ms) {
+    scene.world.time().at(at, [&] {
+      clone.send(scene.world.vm(2).ip());
+      scene.world.vm(0).send(scene.world.vm(2).ip());
+    });
+  }
+  scene.world.run_for(60s);
+
+  std::uint64_t published = 0;
+  for (const std::size_t host : {0U, 1U}) {
+    for (const auto& [name, value] : scene.world.host(host).node().status().counters) {
+      if (name == "claims_published") published += value;
+    }
+  }
+  CHECK(published < 80);  // at most one a second from either side, after the delays have grown
+  CHECK(scene.world.underlay().sent() - before < 60'000);
+  clone.unplug();
+}
+
+TEST_CASE("sim: an orderly shutdown withdraws the VMs' claims everywhere") {
+  Scene scene;
+  scene.world.host(0).shut_down();
+  scene.world.run_for(5s);
+
+  bool answered = false;
+  scene.world.host(2).lookup(VmAddress{scene.world.vm(0).ip()}, false, [&](const LookupResult& result) {
+    answered = true;
+    CHECK(result.error == Error::Unknown);
+  });
+  scene.world.run_for(10s);
+  CHECK(answered);
+}
+
+}  // namespace rove::sim

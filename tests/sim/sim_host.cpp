@@ -1,0 +1,187 @@
+#include "tests/sim/sim_host.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/wire/frame_pack.h"
+
+namespace rove::sim {
+namespace {
+
+constexpr std::size_t kBatch = 256;
+
+MacAddress tap_mac_of(const Endpoint& endpoint) {
+  MacAddress mac{{0x06, 0x00, 0, 0, 0, 0}};
+  std::copy(endpoint.address.bytes().begin(), endpoint.address.bytes().begin() + 4, mac.octets.begin() + 2);
+  return mac;
+}
+
+NodeIdentity make_identity(const TestNetwork& network, const TestNode& node) {
+  return {network.anchor(), node.certificate, node.seed.clone(), network.key().clone()};
+}
+
+}  // namespace
+
+SimHost::SimHost(VirtualTime& time, Underlay& underlay, const TestNetwork& network, const TestNode& identity,
+                 const Endpoint& endpoint, std::uint64_t seed, LocationFactory make_location)
+    : time_(time),
+      underlay_(underlay),
+      network_(network),
+      identity_(identity),
+      endpoint_(endpoint),
+      random_(seed),
+      make_location_(std::move(make_location)),
+      bridge_(time,
+              [this](const MacAddress& mac, Bridge::Port port, bool gone) {
+                if (node_ == nullptr) return;
+                node_->handle_bridge_event(now(), {mac, port == tap_port_, gone});
+                turn();
+              }),
+      snapshot_(std::make_shared<const Snapshot>()),
+      sending_(kBatch),
+      writing_(kBatch) {
+  tap_port_ = bridge_.add_port([this](const Bytes& frame) { handle_tap_frame(frame); });
+}
+
+SimHost::~SimHost() {
+  kill();
+}
+
+void SimHost::start() {
+  NodeConfig config;
+  config.subnets = network_.subnets();
+  config.endpoints = {endpoint_};
+  config.tap_mac = tap_mac_of(endpoint_);
+  // What a daemon saves: its highest stamp, here the last one exactly.
+  config.first_stamp = last_stamp_;
+  config.aeads = static_cast<std::uint8_t>(AeadAlgorithm::ChaCha20Poly1305);
+  location_ = make_location_(*this);
+  node_ = std::make_unique<Node>(std::move(config), make_identity(network_, identity_), location_->service(), random_);
+  forwarder_ = std::make_unique<Forwarder>(ForwarderConfig{});
+  underlay_.attach(endpoint_, [this](const Endpoint& from, const Bytes& datagram) { handle_datagram(from, datagram); });
+  node_->handle_start(now());
+  turn();
+}
+
+void SimHost::kill() {
+  if (node_ == nullptr) return;
+  last_stamp_ = node_->status().last_stamp;
+  underlay_.detach(endpoint_);
+  node_.reset();
+  location_.reset();
+  forwarder_.reset();
+  snapshot_ = std::make_shared<const Snapshot>();
+  lookups_.clear();
+  timer_at_.reset();
+  ++timer_generation_;
+}
+
+void SimHost::shut_down() {
+  node_->shut_down(now());
+  turn();
+  kill();
+}
+
+void SimHost::lookup(const VmAddress& address, bool refresh, LookupCallback callback) {
+  lookups_.emplace_back(node_->start_lookup(now(), address, refresh), std::move(callback));
+  turn();
+}
+
+void SimHost::handle_datagram(const Endpoint& from, const Bytes& datagram) {
+  if (node_ == nullptr) return;
+  Bytes copy = datagram;
+  in_turn_ = true;  // the frames that it carries may move entries of the bridge, which tells of it at once
+  forwarder_->handle_datagram(time_.steady(), from, copy, writing_, sending_);
+  flush();
+  in_turn_ = false;
+  turn();
+}
+
+void SimHost::handle_tap_frame(const Bytes& frame) {
+  if (node_ == nullptr) return;
+  forwarder_->handle_frame(time_.steady(), frame, sending_);
+  flush();
+  turn();
+}
+
+void SimHost::flush() {
+  for (const FrameBatch::Entry& entry : writing_.frames()) {
+    bridge_.input(tap_port_, Bytes{entry.frame.begin(), entry.frame.end()});
+  }
+  writing_.clear();
+  for (const DatagramBatch::Slot& slot : sending_.slots()) {
+    const BytesView bytes = slot.bytes();
+    underlay_.send(endpoint_, slot.to, Bytes{bytes.begin(), bytes.end()});
+  }
+  sending_.clear();
+}
+
+void SimHost::turn() {
+  if (in_turn_) return;  // a bridge event of our own frame: the turn under way carries its outputs
+  in_turn_ = true;
+  while (turn_once()) {
+  }
+  in_turn_ = false;
+  arm();
+}
+
+bool SimHost::turn_once() {
+  bool moved = false;
+  while (auto event = forwarder_->poll_event()) {
+    node_->handle_worker_event(now(), std::move(*event));
+    moved = true;
+  }
+  while (auto datagram = node_->poll_dht_datagram()) {
+    location_->handle_datagram(now(), *datagram);
+    moved = true;
+  }
+  location_->run(now());
+  while (auto datagram = location_->poll_transmit()) {
+    node_->handle_dht_transmit(now(), *datagram);
+    moved = true;
+  }
+  node_->handle_location(now());
+  while (auto datagram = node_->poll_transmit(now())) {
+    underlay_.send(endpoint_, datagram->to, std::move(datagram->bytes));
+    moved = true;
+  }
+  while (auto command = node_->poll_command()) {
+    moved = true;
+    if (auto* write = std::get_if<WriteFrame>(&*command)) {
+      bridge_.input(tap_port_, write->frame);
+      continue;
+    }
+    if (auto* fresh = std::get_if<NewSnapshot>(&*command)) snapshot_ = fresh->snapshot;
+    forwarder_->handle_command(time_.steady(), std::move(*command), sending_);
+    flush();
+  }
+  while (auto result = node_->poll_lookup()) {
+    moved = true;
+    const auto it = std::find_if(lookups_.begin(), lookups_.end(),
+                                 [&result](const auto& entry) { return entry.first == result->ticket; });
+    if (it == lookups_.end()) continue;  // asked by the test through node() itself
+    const LookupCallback callback = std::move(it->second);
+    lookups_.erase(it);
+    callback(*result);
+  }
+  while (auto event = node_->poll_event()) events_.push_back(std::move(*event));
+  return moved;
+}
+
+void SimHost::arm() {
+  std::optional<TimePoint> next = node_->poll_timeout();
+  if (const auto location = location_->poll_timeout(); location && (!next || *location < *next)) next = location;
+  if (!next) return;
+  // A deadline that has passed already must not stop the clock.
+  const TimePoint at = std::max(*next, time_.steady() + std::chrono::microseconds{1});
+  if (timer_at_ && *timer_at_ <= at) return;
+  timer_at_ = at;
+  time_.at(at, [this, generation = ++timer_generation_] {
+    if (generation != timer_generation_ || node_ == nullptr) return;
+    timer_at_.reset();
+    node_->handle_timeout(now());
+    turn();
+  });
+}
+
+}  // namespace rove::sim

@@ -1,0 +1,88 @@
+// A VM host: bridge, packet path, Node and location service, on the virtual underlay.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/forward/batch.h"
+#include "core/forward/forwarder.h"
+#include "core/node/node.h"
+#include "tests/sim/bridge.h"
+#include "tests/sim/sim_location.h"
+#include "tests/sim/underlay.h"
+#include "tests/sim/virtual_time.h"
+#include "tests/support/seeded_random.h"
+#include "tests/support/test_network.h"
+
+namespace rove::sim {
+
+class SimHost {
+ public:
+  using LocationFactory = std::function<std::unique_ptr<SimLocation>(const SimHost&)>;
+
+  SimHost(VirtualTime& time, Underlay& underlay, const TestNetwork& network, const TestNode& identity,
+          const Endpoint& endpoint, std::uint64_t seed, LocationFactory make_location);
+  ~SimHost();
+  SimHost(const SimHost&) = delete;
+  SimHost& operator=(const SimHost&) = delete;
+
+  void start();
+  // kill -9: the daemon is gone without a word; the bridge and its VMs stay.
+  void kill();
+  void shut_down();
+  [[nodiscard]] bool is_running() const { return node_ != nullptr; }
+  void set_clock_skew(Duration skew) { skew_ = skew; }
+
+  [[nodiscard]] Bridge& bridge() { return bridge_; }
+  [[nodiscard]] Node& node() { return *node_; }
+  [[nodiscard]] const Snapshot& snapshot() const { return *snapshot_; }
+  [[nodiscard]] const ForwarderCounters& packet_counters() const { return forwarder_->counters(); }
+  [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
+  [[nodiscard]] const TestNode& identity() const { return identity_; }
+  [[nodiscard]] const TestNetwork& network() const { return network_; }
+  [[nodiscard]] const std::vector<NodeEvent>& events() const { return events_; }
+
+  using LookupCallback = std::function<void(const LookupResult&)>;
+  void lookup(const VmAddress& address, bool refresh, LookupCallback callback);
+
+ private:
+  void handle_datagram(const Endpoint& from, const Bytes& datagram);
+  void handle_tap_frame(const Bytes& frame);
+  // After any input: carries outputs between the parts until nothing moves, then sets the timer.
+  void turn();
+  [[nodiscard]] bool turn_once();
+  void flush();
+  void arm();
+  [[nodiscard]] Now now() const { return time_.now(skew_); }
+
+  VirtualTime& time_;
+  Underlay& underlay_;
+  const TestNetwork& network_;
+  const TestNode& identity_;
+  Endpoint endpoint_;
+  SeededRandom random_;
+  LocationFactory make_location_;
+  Duration skew_{0};
+  Bridge bridge_;
+  Bridge::Port tap_port_ = 0;
+
+  std::unique_ptr<SimLocation> location_;
+  std::unique_ptr<Node> node_;
+  std::unique_ptr<Forwarder> forwarder_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  DatagramBatch sending_;
+  FrameBatch writing_;
+  std::uint64_t last_stamp_ = 0;
+  std::uint64_t timer_generation_ = 0;
+  std::optional<TimePoint> timer_at_;
+  bool in_turn_ = false;
+  std::vector<NodeEvent> events_;
+  std::vector<std::pair<LookupTicket, LookupCallback>> lookups_;
+};
+
+}  // namespace rove::sim

@@ -1,0 +1,73 @@
+// A virtual machine, as the network sees it: a MAC, an IP, an ARP cache, numbered datagrams to others.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "core/base/address.h"
+#include "core/base/bytes.h"
+#include "tests/sim/bridge.h"
+#include "tests/sim/virtual_time.h"
+
+namespace rove::sim {
+
+class SimVm {
+ public:
+  SimVm(VirtualTime& time, const MacAddress& mac, const IpAddress& ip) : time_(time), mac_(mac), ip_(ip) {}
+  SimVm(const SimVm&) = delete;
+  SimVm& operator=(const SimVm&) = delete;
+
+  [[nodiscard]] const MacAddress& mac() const { return mac_; }
+  [[nodiscard]] const IpAddress& ip() const { return ip_; }
+
+  // Plugs the VM into a bridge; the old place, if any, must have been left.
+  void plug(Bridge& bridge);
+  // Paused, or gone from its host: sends and receives nothing.
+  void unplug();
+  [[nodiscard]] bool is_plugged() const { return bridge_ != nullptr; }
+
+  // What QEMU sends for a guest that has arrived: five RARP frames within 800 ms.
+  void announce_arrival();
+  // Gratuitous ARP, as a guest sends when its interface comes up.
+  void announce_address();
+  // Sends one numbered datagram; asks for the destination's MAC first when it is not known.
+  void send(const IpAddress& to);
+
+  // Datagrams that came from `ip`: numbers seen, and how many came twice.
+  struct Received {
+    std::set<std::uint32_t> numbers;
+    std::uint64_t duplicates = 0;
+    TimePoint last{};
+  };
+  [[nodiscard]] const std::map<IpAddress, Received>& received() const { return received_; }
+  [[nodiscard]] std::uint32_t sent_to(const IpAddress& ip) const;
+
+ private:
+  void transmit(const Bytes& frame);
+  void receive(const Bytes& frame);
+
+  VirtualTime& time_;
+  MacAddress mac_;
+  IpAddress ip_;
+  Bridge* bridge_ = nullptr;
+  Bridge::Port port_ = 0;
+  std::uint64_t generation_ = 0;  // of being plugged in; late announces of an earlier one are not sent
+
+  struct Resolved {
+    MacAddress mac;
+    TimePoint until{};
+  };
+  std::map<IpAddress, Resolved> arp_;
+  std::map<IpAddress, Bytes> waiting_;  // one datagram per unresolved destination, as Linux keeps few
+  std::map<IpAddress, std::uint32_t> sent_;
+  std::map<IpAddress, Received> received_;
+};
+
+// An IPv4/UDP-like frame that carries a number; for tests that look inside.
+[[nodiscard]] Bytes make_numbered_frame(const MacAddress& from_mac, const IpAddress& from, const MacAddress& to_mac,
+                                        const IpAddress& to, std::uint32_t number);
+
+}  // namespace rove::sim

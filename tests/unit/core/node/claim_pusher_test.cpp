@@ -1,0 +1,77 @@
+#include "core/node/claim_pusher.h"
+
+#include <doctest/doctest.h>
+
+namespace rove {
+namespace {
+
+constexpr TimePoint kStart{std::chrono::seconds{100}};
+const NodeId kPeer = NodeId::from_bytes(Bytes(16, 1));
+const NodeId kOther = NodeId::from_bytes(Bytes(16, 2));
+
+SignedClaim claim(std::uint8_t mark, std::uint8_t mac = 1) {
+  SignedClaim claim;
+  claim.claim.mac = MacAddress{{0x02, 0, 0, 0, 0, mac}};
+  claim.encoded = Bytes(8, mark);
+  claim.id = RecordId::from_bytes(Bytes(8, mark));
+  return claim;
+}
+
+}  // namespace
+
+TEST_CASE("ClaimPusher: a push goes out at once and is repeated until acknowledged") {
+  ClaimPusher pusher;
+  CHECK(pusher.push(kStart, kPeer, claim(1)));
+
+  CHECK(pusher.take_due(kStart).size() == 1);
+  CHECK(pusher.take_due(kStart).empty());
+  CHECK(pusher.take_due(kStart + kPushIntervals[0]).size() == 1);
+  pusher.handle_ack(kPeer, claim(1).id);
+
+  CHECK(pusher.take_due(kStart + std::chrono::seconds{10}).empty());
+  CHECK(pusher.outstanding() == 0);
+}
+
+TEST_CASE("ClaimPusher: without an answer it is sent six times in all and then given up") {
+  ClaimPusher pusher;
+  CHECK(pusher.push(kStart, kPeer, claim(1)));
+
+  std::size_t sent = 0;
+  for (int ms = 0; ms < 5000; ms += 10) sent += pusher.take_due(kStart + std::chrono::milliseconds{ms}).size();
+
+  CHECK(sent == 1 + kPushIntervals.size());
+  CHECK(pusher.outstanding() == 0);
+  CHECK(pusher.abandoned() == 1);
+  CHECK_FALSE(pusher.poll_timeout().has_value());
+}
+
+TEST_CASE("ClaimPusher: a newer claim of the same MAC replaces the older, an old acknowledgement does not end it") {
+  ClaimPusher pusher;
+  CHECK(pusher.push(kStart, kPeer, claim(1)));
+  CHECK(pusher.take_due(kStart).size() == 1);
+  CHECK(pusher.push(kStart + std::chrono::milliseconds{1}, kPeer, claim(2)));
+  pusher.handle_ack(kPeer, claim(1).id);
+
+  const std::vector<ClaimPusher::Push> due = pusher.take_due(kStart + std::chrono::milliseconds{1});
+
+  REQUIRE(due.size() == 1);
+  CHECK(due[0].record == claim(2).encoded);
+  CHECK(pusher.outstanding() == 1);
+}
+
+TEST_CASE("ClaimPusher: peers are acknowledged and forgotten separately") {
+  ClaimPusher pusher;
+  CHECK(pusher.push(kStart, kPeer, claim(1)));
+  CHECK(pusher.push(kStart, kOther, claim(1)));
+  CHECK(pusher.push(kStart, kOther, claim(3, 2)));
+  CHECK(pusher.take_due(kStart).size() == 3);
+
+  pusher.handle_ack(kPeer, claim(1).id);
+  CHECK(pusher.outstanding() == 2);
+  pusher.forget_peer(kOther);
+
+  CHECK(pusher.outstanding() == 0);
+  CHECK(pusher.take_due(kStart + std::chrono::seconds{10}).empty());
+}
+
+}  // namespace rove

@@ -1,0 +1,119 @@
+#include "core/node/vm_table.h"
+
+#include <doctest/doctest.h>
+
+#include "core/crypto/hash.h"
+#include "tests/support/seeded_random.h"
+
+namespace rove {
+namespace {
+
+constexpr TimePoint kStart{std::chrono::seconds{100}};
+const MacAddress kMac{{0x02, 0, 0, 0, 0, 1}};
+const NodeId kOther = NodeId::from_bytes(Bytes(16, 7));
+
+SignedClaim claim(ClaimState state = ClaimState::Live, std::uint64_t sequence = 1) {
+  init_crypto();
+  SeededRandom random{1};
+  const SigningSeed seed = SigningSeed::generate(random);
+  Claim claim;
+  claim.state = state;
+  claim.mac = kMac;
+  claim.owner = node_key_of(seed);
+  claim.sequence = sequence;
+  return sign_claim(std::move(claim), NetworkId{}, seed);
+}
+
+std::vector<VmTable::Due::Kind> kinds(const std::vector<VmTable::Due>& due) {
+  std::vector<VmTable::Due::Kind> out;
+  for (const VmTable::Due& one : due) out.push_back(one.kind);
+  return out;
+}
+
+using Kinds = std::vector<VmTable::Due::Kind>;
+
+}  // namespace
+
+TEST_CASE("VmTable: right after yielding a frame of the VM is no evidence, later it is") {
+  VmTable vms;
+  vms.set_live(kStart, claim());
+  vms.set_forwarding(kStart, kMac, kOther);
+
+  CHECK_FALSE(vms.counts_as_evidence(kStart + kEvidenceDelay - Duration{1}, kMac));
+  CHECK(vms.counts_as_evidence(kStart + kEvidenceDelay, kMac));
+}
+
+TEST_CASE("VmTable: each further flip within ten seconds doubles the delay, up to two seconds") {
+  VmTable vms;
+  TimePoint now = kStart;
+  for (int flip = 0; flip < 10; ++flip) {
+    vms.set_live(now, claim());
+    vms.set_forwarding(now, kMac, kOther);
+    now += std::chrono::seconds{3};
+  }
+  CHECK(vms.find(kMac)->evidence_delay == kEvidenceDelayMax);
+
+  now += kFlipTime;
+  vms.set_live(now, claim());
+  vms.set_forwarding(now, kMac, kOther);
+
+  CHECK(vms.find(kMac)->evidence_delay == kEvidenceDelay);
+}
+
+TEST_CASE("VmTable: forwarding ends after its time, also when the VM moved on meanwhile") {
+  VmTable vms;
+  vms.set_live(kStart, claim());
+  vms.set_forwarding(kStart, kMac, kOther);
+  vms.set_forwarding(kStart + std::chrono::seconds{10}, kMac, NodeId::from_bytes(Bytes(16, 8)));
+
+  CHECK(vms.find(kMac)->forward_to == NodeId::from_bytes(Bytes(16, 8)));
+  CHECK(vms.poll_timeout() == kStart + kForwardingTime);
+  CHECK(vms.take_due(kStart + kForwardingTime - Duration{1}).empty());
+  CHECK(kinds(vms.take_due(kStart + kForwardingTime)) == Kinds{VmTable::Due::Kind::ForwardingEnded});
+}
+
+TEST_CASE("VmTable: a claim is due for refresh once per interval") {
+  VmTable vms;
+  vms.set_live(kStart, claim());
+
+  CHECK(kinds(vms.take_due(kStart + kClaimRefresh)) == Kinds{VmTable::Due::Kind::Refresh});
+  CHECK(vms.take_due(kStart + kClaimRefresh).empty());
+}
+
+TEST_CASE("VmTable: a VM that the bridge forgot is asked a few times and then reported absent") {
+  VmTable vms;
+  vms.set_live(kStart, claim());
+  vms.suspect(kStart, kMac);
+
+  TimePoint now = kStart;
+  for (unsigned probe = 0; probe < kPresenceProbes; ++probe) {
+    CHECK(kinds(vms.take_due(now)) == Kinds{VmTable::Due::Kind::Probe});
+    now += kPresenceInterval;
+  }
+  CHECK(kinds(vms.take_due(now)) == Kinds{VmTable::Due::Kind::Absent});
+  CHECK(vms.take_due(now + kPresenceInterval).empty());
+}
+
+TEST_CASE("VmTable: a VM that answers is no longer suspected, and a pinned one never is") {
+  VmTable vms;
+  vms.set_live(kStart, claim());
+  vms.suspect(kStart, kMac);
+  vms.clear_suspicion(kMac);
+  CHECK(vms.take_due(kStart).empty());
+
+  vms.find(kMac)->pinned = true;
+  vms.suspect(kStart, kMac);
+  CHECK(vms.take_due(kStart).empty());
+}
+
+TEST_CASE("VmTable: a released VM's gone claim is kept for a while") {
+  VmTable vms;
+  vms.set_live(kStart, claim());
+  vms.set_gone(kStart, claim(ClaimState::Gone, 2));
+
+  CHECK_FALSE(vms.is_live(kMac));
+  CHECK(vms.take_due(kStart + kGoneTime - Duration{1}).empty());
+  CHECK(kinds(vms.take_due(kStart + kGoneTime)) == Kinds{VmTable::Due::Kind::GoneEnded});
+}
+
+}  // namespace rove
