@@ -7,7 +7,7 @@ constexpr std::size_t kFlagsAt = 1;
 constexpr std::size_t kIndexAt = 2;
 constexpr std::size_t kZeroAt = 3;
 constexpr std::size_t kReceiverAt = 4;
-constexpr std::size_t kCounterAt = 8;
+constexpr std::size_t kCounterAt = kLaneAt;
 static_assert(kCounterAt + sizeof(std::uint64_t) == kHeaderSize);
 
 constexpr std::uint8_t kKnownDataFlags =

@@ -14,6 +14,8 @@ enum class DatagramType : std::uint8_t { Data = 1, Control = 2, Sealed = 3 };
 inline constexpr std::size_t kHeaderSize = 16;
 inline constexpr std::size_t kDataOverhead = kHeaderSize + 16;  // header ‖ tag
 
+inline constexpr std::size_t kLaneAt = 8;  // offset of the lane octet
+
 inline constexpr std::uint8_t kFlagNeedsChecksum = 0x01;
 inline constexpr std::uint8_t kFlagSuperframe = 0x02;
 inline constexpr std::uint8_t kFlagLast = 0x04;
