@@ -17,8 +17,8 @@ enum class DropReason : std::uint8_t {
   Undecryptable,   // the tag does not verify
   Replayed,        // counter seen before or too old
   BadFrame,        // not a frame we take: size, group source, zero source
-  SpoofedSource,   // source is not the peer's
-  BadForward,      // forwarded by a node that is not the previous owner, or a group address
+  SpoofedSource,   // source is not known as the peer's, and too many of that kind for the control thread to ask about
+  BadForward,      // forwarded by a node that is not the previous owner, to a group, or from a VM that is here
   TooManyHops,     // forwarded twice already
   NoSession,       // no session to the VM's host at the moment
   EventsFull,      // the control thread does not keep up
@@ -36,7 +36,9 @@ struct ForwarderCounters {
   std::uint64_t datagrams_sealed = 0;
   std::uint64_t datagrams_opened = 0;
   std::uint64_t frames_forwarded = 0;  // sent on to a VM that left
-  std::uint64_t frames_punted = 0;     // left to the control thread
+  std::uint64_t frames_punted = 0;     // from the TAP, left to the control thread
+  std::uint64_t frames_unproven = 0;   // from a peer, left to the control thread
+  std::uint64_t events_dropped = 0;    // notices that stand for no frame, when the queue of events was full
   std::array<std::uint64_t, kDropReasons> drops{};
 };
 

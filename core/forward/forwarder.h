@@ -14,16 +14,17 @@
 #include "core/base/time.h"
 #include "core/forward/batch.h"
 #include "core/forward/counters.h"
+#include "core/forward/lane_counter.h"
 #include "core/forward/snapshot.h"
 #include "core/forward/worker_messages.h"
 
 namespace rove {
 
-inline constexpr std::uint64_t kRekeyAfterMessages = std::uint64_t{1} << 40;
-
 struct ForwarderConfig {
-  std::uint8_t lane = 1;          // 1–255; one per worker
-  std::size_t events_max = 4096;  // further events are dropped and counted (events_dropped)
+  std::uint8_t lane = 1;  // 1–255; one per worker
+  // Events waiting for the control thread; half of them may be frames, half control and sealed datagrams. Further
+  // frames and datagrams count as DropReason::EventsFull, further notices as events_dropped.
+  std::size_t events_max = 4096;
 };
 
 // One worker thread. Allocates in handle_command() and for events only: a data frame that is forwarded,

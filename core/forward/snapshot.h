@@ -35,7 +35,8 @@ struct VmView {
   NodeId owner;                // Remote: who hosts it
   std::vector<IpAddress> ips;  // of its current claim: what it may send from
   bool sourceless = false;     // any source IP may be used (a router)
-  // Local: who had it before, and until when that node may forward to us.
+  // Who had it before us, and until when that node may forward to us. Also while it is Remote and forwarded itself:
+  // a VM that moved twice within seconds.
   NodeId previous_owner;
   TimePoint takeover_until{};
   // Remote: it was here until lately; frames from peers that still think so are forwarded until then.

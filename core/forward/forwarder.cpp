@@ -1,0 +1,293 @@
+#include "core/forward/forwarder.h"
+
+#include <chrono>
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include "core/base/check.h"
+#include "core/forward/event_queue.h"
+#include "core/forward/session_table.h"
+#include "core/forward/source_check.h"
+#include "core/forward/throttle.h"
+#include "core/wire/control_message.h"
+#include "core/wire/ethernet.h"
+#include "core/wire/frame_pack.h"
+#include "core/wire/header.h"
+#include "core/wire/mss_clamp.h"
+#include "core/wire/sealed.h"
+
+namespace rove {
+namespace {
+
+constexpr unsigned kHopsMax = 2;  // docs/protocol.md §2
+
+// Largest `sealed` datagram that is passed on: a handshake message with the largest certificate and record
+// (docs/protocol.md §4) and room for what a later version adds. Larger ones count as malformed.
+constexpr std::size_t kSealedSizeMax = 4096;
+constexpr std::size_t kControlSizeMax = kControlPlaintextMax + kDataOverhead;
+
+constexpr std::chrono::seconds kRouteUsedPeriod{5};
+// Remote VMs reported as used within kRouteUsedPeriod; further ones wait for the next.
+constexpr std::size_t kRouteUsedMax = 8192;
+constexpr std::chrono::seconds kSessionUnknownPeriod{1};
+// Addresses that speak of unknown sessions. Anybody can invent addresses: when full, new ones go unreported.
+constexpr std::size_t kSessionUnknownMax = 1024;
+
+unsigned hops_of(std::uint8_t flags) {
+  return (flags & kFlagHopsMask) >> kFlagHopsShift;
+}
+
+std::uint8_t hops_flag(unsigned hops) {
+  return static_cast<std::uint8_t>(hops << kFlagHopsShift);
+}
+
+}  // namespace
+
+struct Forwarder::Impl {
+  explicit Impl(const ForwarderConfig& config) : events(config.events_max), sessions(config.lane) {
+    ROVE_CHECK(config.lane != 0);
+  }
+
+  // ---- results that are no delivery -------------------------------------------------------------
+
+  void drop(DropReason reason) { ++counters.drops[static_cast<std::size_t>(reason)]; }
+
+  void notify(WorkerEvent event) {
+    if (events.has_room(EventQueue::Kind::Notice)) {
+      events.push(EventQueue::Kind::Notice, std::move(event));
+    } else {
+      ++counters.events_dropped;
+    }
+  }
+
+  void punt(BytesView frame) {
+    if (!events.has_room(EventQueue::Kind::Frame)) return drop(DropReason::EventsFull);
+    events.push(EventQueue::Kind::Frame, PuntedFrame{{frame.begin(), frame.end()}});
+    ++counters.frames_punted;
+  }
+
+  void report_unproven(TimePoint now, Session& session, BytesView frame) {
+    if (!session.budget().take_unproven(now)) return drop(DropReason::SpoofedSource);
+    if (!events.has_room(EventQueue::Kind::Frame)) return drop(DropReason::EventsFull);
+    events.push(EventQueue::Kind::Frame, UnprovenFrame{session.peer(), {frame.begin(), frame.end()}});
+    ++counters.frames_unproven;
+  }
+
+  [[nodiscard]] const VmView* find_vm(const MacAddress& mac) const {
+    const auto it = snapshot->vms.find(mac);
+    return it == snapshot->vms.end() ? nullptr : &it->second;
+  }
+
+  // ---- sealing ----------------------------------------------------------------------------------
+
+  // False when the lane is used up; nothing was sent then.
+  bool seal(Session& session, std::uint8_t flags, BytesView frame, const FrameInfo& info, DatagramBatch& out) {
+    DatagramBatch::Slot& slot = out.next();
+    BytesView plaintext = frame;
+    if (const auto clamp = find_mss_clamp(frame, info, snapshot->inner_mtu)) {
+      // Patched where it is sealed: the frame is borrowed and not ours to change.
+      const MutableBytes copy{slot.data + kHeaderSize, frame.size()};
+      std::memcpy(copy.data(), frame.data(), frame.size());
+      apply_mss_clamp(copy, *clamp, (flags & kFlagNeedsChecksum) != 0);
+      plaintext = copy;
+    }
+    const bool sealed = session.seal(flags, plaintext, slot.data);
+    // Asked only when the notice fits: it is given once.
+    if (events.has_room(EventQueue::Kind::Notice) && session.take_worn()) notify(SessionWorn{session.local_index()});
+    if (!sealed) return false;
+    slot.to = session.endpoint();
+    slot.size = frame.size() + kDataOverhead;
+    out.commit();
+    ++counters.datagrams_sealed;
+    return true;
+  }
+
+  // ---- from the TAP -----------------------------------------------------------------------------
+
+  void handle_frame(TimePoint now, BytesView frame, DatagramBatch& out) {
+    ++counters.frames_in;
+    counters.bytes_in += frame.size();
+    const Result<FrameInfo> info = parse_frame(frame);
+    if (!info) return drop(DropReason::BadFrame);
+    if (info->destination.is_group() || info->is_rarp()) return punt(frame);
+
+    const VmView* source = find_vm(info->source);
+    const bool known = source != nullptr && source->place == VmView::Place::Local && has_own_source(*info, *source);
+    if (!known) return punt(frame);
+
+    const VmView* destination = find_vm(info->destination);
+    if (destination == nullptr) return punt(frame);
+    if (destination->place == VmView::Place::Local) return;  // the bridge has delivered it already
+
+    Session* session = sessions.find_current(now, destination->owner);
+    if (session == nullptr || !seal(*session, 0, frame, *info, out)) return punt(frame);
+    if (routes_used.admit(now, info->destination)) notify(RouteUsed{info->destination});
+  }
+
+  // ---- from the network -------------------------------------------------------------------------
+
+  void handle_datagram(TimePoint now, const Endpoint& from, MutableBytes datagram, FrameBatch& out,
+                       DatagramBatch& relay) {
+    if (datagram.empty()) return drop(DropReason::UnknownType);
+    switch (static_cast<DatagramType>(datagram[0])) {
+      case DatagramType::Data: return handle_data(now, from, datagram, out, relay);
+      case DatagramType::Control: return pass_on(from, datagram, kDataOverhead, kControlSizeMax);
+      case DatagramType::Sealed: return pass_on(from, datagram, kSealedOverhead, kSealedSizeMax);
+    }
+    drop(DropReason::UnknownType);
+  }
+
+  void pass_on(const Endpoint& from, BytesView datagram, std::size_t size_min, std::size_t size_max) {
+    if (datagram.size() < size_min || datagram.size() > size_max) return drop(DropReason::Malformed);
+    if (!events.has_room(EventQueue::Kind::Datagram)) return drop(DropReason::EventsFull);
+    events.push(EventQueue::Kind::Datagram, ControlDatagram{from, {datagram.begin(), datagram.end()}});
+  }
+
+  void handle_data(TimePoint now, const Endpoint& from, MutableBytes datagram, FrameBatch& out, DatagramBatch& relay) {
+    if (datagram.size() < kDataOverhead || datagram.size() > kDatagramSizeMax) return drop(DropReason::Malformed);
+    if (!lane_fits(DatagramType::Data, datagram[kLaneAt])) return drop(DropReason::BadLane);
+    const Result<Header> header = parse_header(datagram);
+    if (!header) return drop(DropReason::Malformed);
+
+    Session* session = sessions.find(header->receiver);
+    if (session == nullptr) {
+      drop(DropReason::UnknownSession);
+      if (unknown_sessions.admit(now, from)) notify(SessionUnknown{from});
+      return;
+    }
+    if (session->is_expired(now)) return drop(DropReason::SessionExpired);
+    const Session::Opened opened = session->open(*header, datagram);
+    if (opened.drop) return drop(*opened.drop);
+    ++counters.datagrams_opened;
+    if (session->take_heard(now, from)) notify(SessionHeard{session->local_index(), from});
+
+    if ((header->flags & kFlagPacked) == 0) {
+      return handle_inner(now, *session, header->flags, opened.plaintext, out, relay);
+    }
+    const Result<PackedFrames> frames = PackedFrames::parse(opened.plaintext);
+    if (!frames) return drop(DropReason::Malformed);
+    for (const PackedFrame packed : *frames) {
+      const std::size_t at = static_cast<std::size_t>(packed.frame.data() - opened.plaintext.data());
+      const std::uint8_t flags = static_cast<std::uint8_t>((header->flags & (kFlagForwarded | kFlagHopsMask)) |
+                                                           (packed.needs_checksum ? kFlagNeedsChecksum : 0));
+      handle_inner(now, *session, flags, opened.plaintext.subspan(at, packed.frame.size()), out, relay);
+    }
+  }
+
+  // One frame of an opened datagram: what a receiver demands of it (docs/protocol.md §2), in that order.
+  void handle_inner(TimePoint now, Session& session, std::uint8_t flags, MutableBytes frame, FrameBatch& out,
+                    DatagramBatch& relay) {
+    const Result<FrameInfo> info = parse_frame(frame);
+    if (!info) return drop(DropReason::BadFrame);
+    if (hops_of(flags) > kHopsMax) return drop(DropReason::TooManyHops);
+
+    const VmView* source = find_vm(info->source);
+    const VmView* destination = info->destination.is_group() ? nullptr : find_vm(info->destination);
+    if ((flags & kFlagForwarded) != 0) {
+      if (!is_rightly_forwarded(now, session.peer(), source, destination)) return drop(DropReason::BadForward);
+    } else {
+      const bool proven = source != nullptr && source->place == VmView::Place::Remote &&
+                          source->owner == session.peer() && has_own_source(*info, *source);
+      if (!proven) return report_unproven(now, session, frame);
+    }
+    if (destination != nullptr && destination->place == VmView::Place::Remote) {
+      return handle_misdirected(now, session, flags, frame, *info, *destination, relay);
+    }
+    deliver(flags, frame, *info, out);
+  }
+
+  // The peer had the VM until lately, as both that VM's new owner and its owners in between know. A source that
+  // lives here is refused: the bridge would learn that it is behind the TAP.
+  [[nodiscard]] static bool is_rightly_forwarded(TimePoint now, const NodeId& peer, const VmView* source,
+                                                 const VmView* destination) {
+    if (source != nullptr && source->place == VmView::Place::Local) return false;
+    return destination != nullptr && destination->previous_owner == peer && now < destination->takeover_until;
+  }
+
+  // A frame for a VM that is not here: sent on while it left only lately, and never written to the TAP.
+  void handle_misdirected(TimePoint now, Session& session, std::uint8_t flags, BytesView frame, const FrameInfo& info,
+                          const VmView& vm, DatagramBatch& relay) {
+    const std::optional<DropReason> failure = send_on(now, flags, frame, info, vm, relay);
+    if (session.budget().admit_misdirected(now, info.destination)) {
+      notify(MisdirectedFrame{session.peer(), info.destination, !failure});
+    }
+    if (failure) return drop(*failure);
+    ++counters.frames_forwarded;
+  }
+
+  std::optional<DropReason> send_on(TimePoint now, std::uint8_t flags, BytesView frame, const FrameInfo& info,
+                                    const VmView& vm, DatagramBatch& relay) {
+    if (now >= vm.forward_until) return DropReason::Misdirected;
+    const unsigned hops = hops_of(flags) + 1;
+    if (hops > kHopsMax) return DropReason::TooManyHops;
+    const auto onward = static_cast<std::uint8_t>((flags & kFlagNeedsChecksum) | kFlagForwarded | hops_flag(hops));
+    Session* to = sessions.find_current(now, vm.owner);
+    if (to == nullptr || !seal(*to, onward, frame, info, relay)) return DropReason::NoSession;
+    return std::nullopt;
+  }
+
+  void deliver(std::uint8_t flags, MutableBytes frame, const FrameInfo& info, FrameBatch& out) {
+    const bool needs_checksum = (flags & kFlagNeedsChecksum) != 0;
+    if (const auto clamp = find_mss_clamp(frame, info, snapshot->inner_mtu)) {
+      apply_mss_clamp(frame, *clamp, needs_checksum);
+    }
+    out.push(frame, needs_checksum);
+    ++counters.frames_out;
+    counters.bytes_out += frame.size();
+  }
+
+  // ---- from the control thread ------------------------------------------------------------------
+
+  void handle_snapshot(TimePoint now, std::shared_ptr<const Snapshot> next) {
+    ROVE_CHECK(next != nullptr);
+    sessions.handle_snapshot(now, *next);
+    snapshot = std::move(next);
+  }
+
+  void handle_send(TimePoint now, const SendFrame& command, DatagramBatch& out) {
+    ROVE_CHECK((command.flags & ~(kFlagForwarded | kFlagHopsMask)) == 0);
+    const Result<FrameInfo> info = parse_frame(command.frame);
+    if (!info) return drop(DropReason::BadFrame);
+    Session* session = sessions.find_current(now, command.peer);
+    if (session == nullptr || !seal(*session, command.flags, command.frame, *info, out)) drop(DropReason::NoSession);
+  }
+
+  ForwarderCounters counters;
+  EventQueue events;
+  SessionTable sessions;
+  std::shared_ptr<const Snapshot> snapshot = std::make_shared<const Snapshot>();
+  Throttle<MacAddress> routes_used{kRouteUsedPeriod, kRouteUsedMax};
+  Throttle<Endpoint> unknown_sessions{kSessionUnknownPeriod, kSessionUnknownMax};
+};
+
+Forwarder::Forwarder(const ForwarderConfig& config) : impl_(std::make_unique<Impl>(config)) {}
+Forwarder::~Forwarder() = default;
+
+void Forwarder::handle_frame(TimePoint now, BytesView frame, DatagramBatch& out) {
+  impl_->handle_frame(now, frame, out);
+}
+
+void Forwarder::handle_datagram(TimePoint now, const Endpoint& from, MutableBytes datagram, FrameBatch& out,
+                                DatagramBatch& relay) {
+  impl_->handle_datagram(now, from, datagram, out, relay);
+}
+
+void Forwarder::handle_command(TimePoint now, WorkerCommand command, DatagramBatch& out) {
+  ROVE_CHECK(!std::holds_alternative<WriteFrame>(command));
+  if (NewSnapshot* next = std::get_if<NewSnapshot>(&command)) {
+    impl_->handle_snapshot(now, std::move(next->snapshot));
+  } else if (const SendFrame* send = std::get_if<SendFrame>(&command)) {
+    impl_->handle_send(now, *send, out);
+  }
+}
+
+std::optional<WorkerEvent> Forwarder::poll_event() {
+  return impl_->events.pop();
+}
+
+const ForwarderCounters& Forwarder::counters() const {
+  return impl_->counters;
+}
+
+}  // namespace rove

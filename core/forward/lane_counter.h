@@ -1,0 +1,33 @@
+// Counts the datagrams of a session's lane. A count is given out once: with it goes the AEAD's nonce.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace rove {
+
+inline constexpr std::uint64_t kRekeyAfterMessages = std::uint64_t{1} << 40;  // docs/protocol.md §2
+// How long before that a renewal is asked for: a second of the smallest frames at 100 Gb/s.
+inline constexpr std::uint64_t kRekeyHeadroom = std::uint64_t{1} << 28;
+
+class LaneCounter {
+ public:
+  explicit LaneCounter(std::uint64_t next = 0) : next_(next) {}
+
+  // nullopt when the lane is used up.
+  [[nodiscard]] std::optional<std::uint64_t> take() {
+    return next_ < kRekeyAfterMessages ? std::optional{next_++} : std::nullopt;
+  }
+  // True once, when the lane nears its end.
+  [[nodiscard]] bool take_worn() {
+    if (worn_reported_ || next_ < kRekeyAfterMessages - kRekeyHeadroom) return false;
+    worn_reported_ = true;
+    return true;
+  }
+
+ private:
+  std::uint64_t next_;
+  bool worn_reported_ = false;
+};
+
+}  // namespace rove

@@ -1,0 +1,135 @@
+// The sessions of one worker: keys set up, this lane's counter, replay windows, throttles. Fed by snapshots.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/crypto/aead.h"
+#include "core/forward/counters.h"
+#include "core/forward/lane_counter.h"
+#include "core/forward/snapshot.h"
+#include "core/forward/throttle.h"
+#include "core/wire/header.h"
+#include "core/wire/replay_window.h"
+
+namespace rove {
+
+// Replay windows of a session, 1 KiB each: the sending threads of a large host. Datagrams of further lanes are
+// dropped (bad_lane).
+inline constexpr std::size_t kLanesPerSessionMax = 16;
+
+// What a peer may cost the control thread, over all its sessions.
+class PeerBudget {
+ public:
+  // Frames with an unproven source, per period: as many as the control thread holds for one question
+  // (docs/protocol.md §2). Further ones count as spoofed.
+  static constexpr unsigned kUnprovenMax = 64;
+  static constexpr std::chrono::milliseconds kPeriod{100};
+  // VMs that one peer's misdirected frames are told of within a period; a peer sends to at most a few that moved
+  // just now, and tries again.
+  static constexpr std::size_t kMisdirectedVmsMax = 256;
+
+  [[nodiscard]] bool take_unproven(TimePoint now);
+  [[nodiscard]] bool admit_misdirected(TimePoint now, const MacAddress& vm) { return misdirected_.admit(now, vm); }
+
+ private:
+  TimePoint period_end_ = TimePoint::min();
+  unsigned unproven_ = 0;
+  Throttle<MacAddress> misdirected_{kPeriod, kMisdirectedVmsMax};
+};
+
+// One session as one worker uses it. Counter and replay windows live as long as its serial is in the snapshots.
+class Session {
+ public:
+  // SessionHeard goes out so often while the address stays, and at most so often when it changes with every datagram.
+  static constexpr std::chrono::seconds kHeardPeriod{1};
+  static constexpr std::chrono::milliseconds kHeardChangePeriod{10};
+
+  Session(const SessionView& view, std::uint8_t lane, PeerBudget& budget);
+
+  // A later snapshot's view of the same serial: the addresses may have changed.
+  void handle_view(const SessionView& view);
+
+  [[nodiscard]] const NodeId& peer() const { return peer_; }
+  [[nodiscard]] SessionIndex local_index() const { return local_index_; }
+  [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
+  [[nodiscard]] TimePoint expires() const { return expires_; }
+  [[nodiscard]] bool is_expired(TimePoint now) const { return now >= expires_; }
+  [[nodiscard]] PeerBudget& budget() { return budget_; }
+
+  // Writes header, ciphertext and tag, plaintext.size() + kDataOverhead octets; `plaintext` may lie at to +
+  // kHeaderSize. False when the lane is used up.
+  [[nodiscard]] bool seal(std::uint8_t flags, BytesView plaintext, std::uint8_t* to);
+  // True once, when this lane nears its end.
+  [[nodiscard]] bool take_worn() { return sent_.take_worn(); }
+
+  struct Opened {
+    MutableBytes plaintext;  // lies in the datagram
+    std::optional<DropReason> drop;
+  };
+  // Opens in place: BadLane, Replayed or Undecryptable, or the plaintext. Allocates on a lane's first datagram.
+  [[nodiscard]] Opened open(const Header& header, MutableBytes datagram);
+
+  // Whether the control thread should hear that valid data came from there.
+  [[nodiscard]] bool take_heard(TimePoint now, const Endpoint& from);
+
+ private:
+  struct Lane {
+    std::uint8_t number;
+    ReplayWindow window;
+  };
+  [[nodiscard]] Lane* find_lane(std::uint8_t number);
+
+  NodeId peer_;
+  SessionIndex local_index_;
+  SessionIndex remote_index_;
+  Endpoint endpoint_;
+  TimePoint expires_;
+  PeerBudget& budget_;
+
+  Aead sealing_;
+  Aead opening_;
+  std::uint8_t lane_;
+  LaneCounter sent_;
+  std::vector<Lane> lanes_;
+
+  std::optional<Endpoint> heard_from_;
+  TimePoint heard_at_{};
+};
+
+// One worker thread. Bounded by the snapshots' sessions. A serial that leaves the snapshots may not come back while
+// its keys are valid: its counter would start again, and repeat nonces. That would be a bug of the control thread
+// and is ROVE_CHECKed.
+class SessionTable {
+ public:
+  explicit SessionTable(std::uint8_t lane) : lane_(lane) {}
+
+  // Takes over the sessions of `snapshot`: sets up new ones, keeps those that it has, drops the others.
+  void handle_snapshot(TimePoint now, const Snapshot& snapshot);
+
+  [[nodiscard]] Session* find(SessionIndex local_index) const;
+  // The session to seal with; nullptr when there is none or it is expired.
+  [[nodiscard]] Session* find_current(TimePoint now, const NodeId& peer) const;
+
+ private:
+  Session& adopt(const SessionView& view);
+
+  std::uint8_t lane_;
+  std::unordered_map<NodeId, std::unique_ptr<PeerBudget>> budgets_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;  // by serial
+  std::unordered_map<SessionIndex, Session*> by_index_;
+  std::unordered_map<NodeId, Session*> current_;
+  std::map<std::uint64_t, TimePoint> retired_;  // serials that left before they expired, with their expiry
+};
+
+}  // namespace rove
