@@ -36,14 +36,16 @@ struct SignedClaim {
   RecordId id;
 };
 
-// `claim.ips` is sorted and made unique; more than kClaimAddressesMax of a family is a ROVE_CHECK.
+// `claim.ips` is sorted and made unique. More than kClaimAddressesMax of a family, and a `claim.owner` that is not
+// the seed's key, is a ROVE_CHECK.
 [[nodiscard]] SignedClaim sign_claim(Claim claim, const NetworkId& network, const SigningSeed& seed);
 
 // Decodes and verifies the signature. Errors: Truncated, Malformed, TooLarge, UnknownVersion, BadSignature.
 // Says nothing about time, certificates or who wins.
 [[nodiscard]] Result<SignedClaim> decode_claim(BytesView encoded, const NetworkId& network);
 
-// Which claim counts for one address: higher sequence, then owner key, then later not_after.
+// Which claim counts for one address: higher sequence, then owner key, then later not_after. Should a publisher
+// sign two that agree in all these, then `gone` before live, and the higher addresses: a total order for one MAC.
 [[nodiscard]] bool supersedes(const Claim& a, const Claim& b);
 
 }  // namespace rove

@@ -15,7 +15,8 @@ inline constexpr std::chrono::hours kSequenceLeadMax{24};
 // True when the clock part of `sequence` is more than kSequenceLeadMax ahead of `now`.
 [[nodiscard]] bool is_from_the_future(std::uint64_t sequence, WallTime now);
 
-// max(highest, now in ms << 16) + 1. `highest` must not be from the future.
+// max(highest, now in ms << 16) + 1. A `highest` from the future is ignored, as every reader ignores it: our own
+// clock may have gone back.
 [[nodiscard]] std::uint64_t next_sequence(std::uint64_t highest, WallTime now);
 
 }  // namespace rove
