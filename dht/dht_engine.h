@@ -39,13 +39,16 @@ struct DhtConfig {
 struct DhtCounters {
   std::uint64_t datagrams_in = 0;
   std::uint64_t datagrams_out = 0;
-  std::uint64_t bad_shape = 0;  // refused before OpenDHT's parser
+  std::uint64_t datagrams_out_dropped = 0;  // the caller did not fetch them in time
+  std::uint64_t bad_shape = 0;              // refused before OpenDHT's parser
   std::uint64_t stores_accepted = 0;
   std::uint64_t stores_refused = 0;  // by the store policy
   std::uint64_t lookups = 0;
-  std::uint64_t rebuilds = 0;   // of the Dht object, after an outage
-  std::uint64_t published = 0;  // records kept published now
-  std::uint64_t watches = 0;    // keys watched now
+  std::uint64_t lookups_refused = 0;  // too many at a time
+  std::uint64_t events_dropped = 0;   // records found that the caller did not fetch in time
+  std::uint64_t rebuilds = 0;         // of the Dht object, after an outage
+  std::uint64_t published = 0;        // records kept published now
+  std::uint64_t watches = 0;          // keys watched now
 };
 
 struct DhtTransmit {
@@ -53,7 +56,15 @@ struct DhtTransmit {
   Bytes bytes;
 };
 
-// One thread. OpenDHT reads std::chrono::steady_clock itself; run() takes the wall clock for validity checks.
+// Ties the parts together: DhtInstance (one dht::Dht object), Supervisor (when to build another),
+// Publisher, WatchTable, LookupTable (what to ask of it), StorePolicy (what to store for others).
+//
+//   handle_datagram ─► check_dht_message ─► DhtInstance ─► poll_event
+//   publish, watch, lookup ─► tables ─ run() ─► DhtInstance ─► poll_transmit
+//
+// One thread. OpenDHT reads std::chrono::steady_clock itself, so this class does too; run() takes the wall
+// clock for validity checks. Nothing is sent but inside handle_datagram() and run(): call run() after
+// every other call that is not const, fetch what there is to poll, and call it again when it says.
 class DhtEngine final : public LocationService {
  public:
   explicit DhtEngine(DhtConfig config);
