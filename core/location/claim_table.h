@@ -8,7 +8,7 @@
 #include <optional>
 #include <set>
 #include <string_view>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "core/base/address.h"
@@ -58,9 +58,12 @@ class ClaimTable {
  public:
   // `addresses_max` is smaller than kClaimTableMax in tests.
   explicit ClaimTable(std::size_t addresses_max = kClaimTableMax) : addresses_max_(addresses_max) {}
+  ClaimTable(ClaimTable&&) = default;
+  ClaimTable& operator=(ClaimTable&&) = default;
 
   // `publisher` is the certificate of the claim's owner (ROVE_CHECKed), verified by the caller for now.wall.
-  // Only Accepted and Refreshed change an answer of find().
+  // Accepted and Refreshed change what find() answers. A claim that loses does so only where certificates differ
+  // so much that it keeps a third one from winning; version() tells.
   ClaimVerdict offer(Now now, const SignedClaim& claim, const Certificate& publisher);
 
   // The live claim that wins for an address, or nullptr.
@@ -81,9 +84,12 @@ class ClaimTable {
 
   // Drops all claims of a publisher, e.g. one whose key was revoked.
   void forget(const NodeKey& owner);
-  // Drops what no longer counts at `now`. To be called every few seconds; until then find() may still give a
-  // claim that is over. Returns whether anything was dropped.
+  // Drops what no longer counts at `now`; after the clock went back also what is from the future now. To be called
+  // every few seconds: until then find() may still give a claim that is over. Returns whether an answer changed.
   bool expire(WallTime now);
+
+  // Rises with every change of an answer of find() or find_any().
+  [[nodiscard]] std::uint64_t version() const { return version_; }
 
   // Every live holder of a MAC, by ascending MAC.
   template <typename Visitor>
@@ -104,6 +110,7 @@ class ClaimTable {
   struct Entry {
     std::map<NodeKey, SignedClaim> claims;  // the latest of each publisher
     NodeKey holder;                         // whose claim wins
+    RecordId held;                          // that claim
     std::uint64_t highest = 0;
     TimePoint confirmed{};
     std::list<MacAddress>::iterator use;
@@ -115,24 +122,29 @@ class ClaimTable {
   using Macs = std::map<MacAddress, Entry>;
 
   [[nodiscard]] bool may_displace(const Claim& claim, const Claim& other) const;
-  void elect(Macs::iterator it, std::optional<NodeKey> holder);
-  void insert(Macs::iterator it, const SignedClaim& claim);
-  void erase_claim(Macs::iterator it, const NodeKey& owner);
-  Macs::iterator erase_claims(Macs::iterator it, const std::vector<NodeKey>& owners);
-  void erase_entry(Macs::iterator it);
-  void index_holder(Macs::iterator it);
-  void unindex_holder(Macs::iterator it);
+  [[nodiscard]] NodeKey elect(const Entry& entry, const std::optional<NodeKey>& holder) const;
+  void set_holder(Macs::iterator it, const std::optional<NodeKey>& before);
+  void clear_holder(Macs::iterator it);
+  void store(Macs::iterator it, const SignedClaim& claim, const Certificate& publisher);
+  void erase_claim(Entry& entry, const NodeKey& owner);
+  void erase_claims(Macs::iterator it, const std::vector<NodeKey>& owners);
+  template <typename Predicate>
+  void erase_claims_if(Macs::iterator it, Predicate&& is_over);
+  void trim(Macs::iterator it);
   void evict(const MacAddress& keep);
-  [[nodiscard]] const Entry* find_entry(const VmAddress& address, bool live_only) const;
+  [[nodiscard]] const Entry* find_entry(const VmAddress& address) const;
+  [[nodiscard]] Entry* find_entry(const VmAddress& address);
 
   std::size_t addresses_max_;
   Macs macs_;
   std::map<IpAddress, std::set<MacAddress>> by_ip_;  // MACs whose holder names the address
   std::map<NodeKey, Publisher> publishers_;
-  std::set<std::pair<WallTime, std::pair<MacAddress, NodeKey>>> by_end_;
+  std::set<std::tuple<WallTime, MacAddress, NodeKey>> by_end_;
   std::list<MacAddress> uses_;  // least recently used first
   std::size_t addresses_ = 0;
   std::uint64_t evicted_ = 0;
+  std::uint64_t version_ = 0;
+  WallTime expired_at_{};
 };
 
 }  // namespace rove
