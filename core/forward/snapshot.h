@@ -18,13 +18,13 @@ namespace rove {
 // replay windows belong to it, and outlive a snapshot that still has it.
 struct SessionView {
   std::uint64_t serial = 0;
-  NodeId peer;
-  SessionIndex local_index;   // in datagrams that we receive
-  SessionIndex remote_index;  // in datagrams that we send
+  NodeId peer{};
+  SessionIndex local_index{};   // in datagrams that we receive
+  SessionIndex remote_index{};  // in datagrams that we send
   AeadAlgorithm algorithm = AeadAlgorithm::ChaCha20Poly1305;
-  std::shared_ptr<const AeadKey> seal_key;
-  std::shared_ptr<const AeadKey> open_key;
-  Endpoint endpoint;
+  std::shared_ptr<const AeadKey> seal_key{};
+  std::shared_ptr<const AeadKey> open_key{};
+  Endpoint endpoint{};
   TimePoint expires{};  // neither sealed nor opened from here on
 };
 
@@ -32,12 +32,12 @@ struct SessionView {
 struct VmView {
   enum class Place : std::uint8_t { Local, Remote };
   Place place = Place::Local;
-  NodeId owner;                // Remote: who hosts it
-  std::vector<IpAddress> ips;  // of its current claim: what it may send from
-  bool sourceless = false;     // any source IP may be used (a router)
+  NodeId owner{};                // Remote: who hosts it
+  std::vector<IpAddress> ips{};  // of its current claim: what it may send from
+  bool sourceless = false;       // any source IP may be used (a router)
   // Who had it before us, and until when that node may forward to us. Also while it is Remote and forwarded itself:
   // a VM that moved twice within seconds.
-  NodeId previous_owner;
+  NodeId previous_owner{};
   TimePoint takeover_until{};
   // Remote: it was here until lately; frames from peers that still think so are forwarded until then.
   TimePoint forward_until{};
