@@ -38,6 +38,7 @@ struct DhtConfig {
 
 struct DhtCounters {
   std::uint64_t datagrams_in = 0;
+  std::uint64_t datagrams_in_dropped = 0;  // the thread of DhtLocation did not keep up
   std::uint64_t datagrams_out = 0;
   std::uint64_t datagrams_out_dropped = 0;  // the caller did not fetch them in time
   std::uint64_t bad_shape = 0;              // refused before OpenDHT's parser

@@ -13,12 +13,15 @@ namespace rove {
 
 // Control thread, but for the thread that it runs itself. `wake` is called from that thread when
 // poll_event() or poll_transmit() has something new; it must be thread-safe and not block.
+//
+// Commands are never lost. Datagrams from the network are dropped and counted when the thread does not
+// keep up; datagrams and events towards the control thread wait in the engine, within its limits.
 class DhtLocation final : public LocationService {
  public:
   DhtLocation(DhtConfig config, std::function<void()> wake);
   ~DhtLocation() override;  // stops and joins the thread
 
-  // An OpenDHT message from the network. Dropped and counted when the thread does not keep up.
+  // An OpenDHT message from the network.
   void deliver(const Endpoint& from, Bytes message);
   [[nodiscard]] std::optional<DhtTransmit> poll_transmit();
 
