@@ -5,9 +5,11 @@
 // Control thread. Knows nothing of VMs or claims: it carries control messages. At most kPeersMax peers.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -25,7 +27,15 @@
 
 namespace rove {
 
+// Each costs some 5 KB with its sessions. Further ones are refused: connect() tells PeerUnreachable, and their inits
+// stay unanswered (handshakes_limited).
 inline constexpr std::size_t kPeersMax = 4096;
+// Without anything heard for this long, and no handshake meanwhile, a peer is down: two lost pings and a second
+// handshake fit in.
+inline constexpr std::chrono::seconds kPeerTimeout{25};
+// Four inits go out in this time.
+inline constexpr std::chrono::seconds kConnectTimeout{10};
+inline constexpr std::chrono::minutes kUnreachableInterval{5};
 
 struct PeerSetConfig {
   std::uint16_t inner_mtu = 1400;
@@ -37,7 +47,8 @@ struct OutgoingDatagram {
   Bytes bytes;
 };
 
-// A session came up with a peer that had none. `certificate` has been verified.
+// A session came up with a peer that had none, or that may have lost what it was told: it restarted, or was silent
+// for long. So it may come twice without a PeerDown between. `certificate` has been verified.
 struct PeerUp {
   NodeId peer;
   std::shared_ptr<const Certificate> certificate;
@@ -55,7 +66,7 @@ struct PeerMessage {
   ControlMessage message;
 };
 // A handshake with a peer that was asked for by connect() got no answer in kConnectTimeout; it goes on
-// trying every 5 s until disconnect().
+// trying every 5 s until disconnect(), and tells again every kUnreachableInterval.
 struct PeerUnreachable {
   NodeId peer;
 };
@@ -80,9 +91,10 @@ struct PeerSetCounters {
   std::uint64_t sealed_malformed = 0;
   std::uint64_t handshakes_started = 0;
   std::uint64_t handshakes_completed = 0;
-  std::uint64_t handshakes_refused = 0;  // bad certificate, prologue, psk, timestamp, static key
-  std::uint64_t handshakes_limited = 0;  // answered with a cookie, or dropped above the limit
-  std::uint64_t control_dropped = 0;     // unknown session, undecryptable, replayed, malformed
+  std::uint64_t handshakes_refused = 0;   // bad certificate, prologue, psk, timestamp, static key
+  std::uint64_t handshakes_repeated = 0;  // further copies of one that was answered already
+  std::uint64_t handshakes_limited = 0;   // answered with a cookie, or dropped above the limit
+  std::uint64_t control_dropped = 0;      // unknown session, undecryptable, replayed, malformed
   std::uint64_t unknown_messages = 0;
 };
 
@@ -95,7 +107,8 @@ class PeerSet {
   PeerSet(const PeerSet&) = delete;
   PeerSet& operator=(const PeerSet&) = delete;
 
-  // Our own signed node record, sent in handshakes. Must be set before the first connect().
+  // Our own signed node record, sent in handshakes. Must be set before the first connect(); until then nobody is
+  // answered.
   void set_own_record(SignedNodeRecord record);
 
   // Opens (or keeps) a session with a node; `endpoints` are tried in turn, all in the first round.
@@ -115,7 +128,7 @@ class PeerSet {
   void handle_timeout(Now now);
 
   // Queues a message; messages to one peer that are queued in one turn share datagrams. False (and
-  // nothing sent) when the peer has no session.
+  // nothing sent) when the peer has no session, or the message is over kControlPlaintextMax.
   bool send(Now now, const NodeId& peer, const ControlMessage& message);
 
   [[nodiscard]] std::optional<OutgoingDatagram> poll_transmit(Now now);
