@@ -33,4 +33,7 @@ class FileDescriptor {
 // Returns `result`, or throws std::system_error "<attempt>: <strerror(errno)>" when it is negative.
 int check_syscall(std::string_view attempt, int result);
 
+// Throws std::system_error "<attempt>: <strerror(error)>: <remedy>": what was tried, what happened, what to do.
+[[noreturn]] void throw_system_error(std::string_view attempt, int error, std::string_view remedy);
+
 }  // namespace rove

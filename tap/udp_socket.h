@@ -1,10 +1,11 @@
 // UDP to and from the underlay, in batches (recvmmsg, sendmmsg).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "core/base/address.h"
 #include "core/base/bytes.h"
@@ -13,8 +14,14 @@
 
 namespace rove {
 
+// Datagrams in one system call. More gains little (the call is a few percent by then) and delays the first one.
+inline constexpr std::size_t kUdpBatch = 64;
+
 // One socket of one address family, non-blocking, with large buffers. A received batch is valid until the
 // next receive(). Usable for send_one() from another thread at the same time.
+//
+// Datagrams go out without DF (IP_PMTUDISC_DONT): one that is larger than the path takes arrives in fragments,
+// slower, instead of vanishing until path MTU discovery, which many networks break, has found out.
 class UdpSocket {
  public:
   struct Received {
@@ -22,9 +29,14 @@ class UdpSocket {
     MutableBytes datagram;
   };
 
-  // Throws std::system_error ("bind 0.0.0.0:7683: Address already in use: …--listen…").
+  // Port 0: one that is free. Throws std::system_error ("bind 0.0.0.0:7683: Address already in use: …--listen…").
   static UdpSocket bind(const Endpoint& local);
+  ~UdpSocket();
+  UdpSocket(UdpSocket&&) noexcept;
+  UdpSocket& operator=(UdpSocket&&) noexcept;
 
+  // What is there now, kUdpBatch datagrams at most; empty when there is nothing. Datagrams larger than
+  // kDatagramSizeMax are left out.
   [[nodiscard]] std::span<Received> receive();
   // Sends all slots; a slot that the kernel refuses is counted and skipped. Retries once after a pending
   // ICMP error. Returns the number of datagrams that went out.
@@ -32,9 +44,13 @@ class UdpSocket {
   bool send_one(const Endpoint& to, BytesView datagram);
   [[nodiscard]] Endpoint local() const;
   [[nodiscard]] int fd() const;
+  // Datagrams that the kernel dropped because we read too slowly. Any thread.
+  [[nodiscard]] std::uint64_t kernel_drops() const;
 
  private:
-  // (the implementer's)
+  struct Impl;
+  explicit UdpSocket(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 // IPv4 and IPv6 on the same port; either may be absent.
@@ -42,6 +58,8 @@ struct UdpSocketPair {
   std::optional<UdpSocket> v4;
   std::optional<UdpSocket> v6;
   [[nodiscard]] UdpSocket* find(IpAddress::Family family);
+  // Each slot on the socket of its family. Returns the number of datagrams that went out.
+  std::size_t send(std::span<const DatagramBatch::Slot> slots);
 };
 
 }  // namespace rove

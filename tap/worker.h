@@ -22,28 +22,37 @@ struct WorkerConfig {
 
 struct WorkerCounters {
   ForwarderCounters forwarder;
-  std::uint64_t tap_write_errors = 0;
-  std::uint64_t udp_send_errors = 0;
-  std::uint64_t events_lost = 0;  // the control thread's mailbox was full
+  std::uint64_t tap_write_errors = 0;  // frames that the kernel refused (the TAP is down, its queue is full)
+  std::uint64_t udp_send_errors = 0;   // datagrams that it refused (no route, send buffer full)
+  std::uint64_t events_lost = 0;       // the control thread's mailbox was full
+  std::uint64_t udp_kernel_drops = 0;  // datagrams that came faster than we read
 };
 
-// post(), send(), poll_event(), counters(): control thread. The rest runs on the worker's own thread.
+// post(), send(), poll_event(), counters(), failure(): control thread. The rest runs on the worker's own thread, which
+// blocks all signals.
+//
+// What the network or the host refuses for a while (TAP down, no route) is counted and dropped. When the TAP device is
+// gone nothing can go on: the thread ends, failure() says why, and `wake` is called once more.
 class Worker {
  public:
   // Takes the descriptors over. `wake` is called from the worker's thread when poll_event() has something
-  // new; it must be thread-safe and not block.
+  // new, once per batch; it must be thread-safe, not block and not throw.
   Worker(const WorkerConfig& config, TapQueue tap, UdpSocketPair sockets, std::function<void()> wake);
   ~Worker();  // stops and joins
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
   // False when the mailbox is full; the caller counts the loss. A NewSnapshot is never lost: when the mailbox is
-  // full it is kept (the latest only) and goes in ahead of the next command that fits.
+  // full it is kept (the latest only) and goes in ahead of the next command that fits, or with the next
+  // poll_event(), for which `wake` is called when there is room again.
   bool post(WorkerCommand command);
   // Sends a datagram of the control thread at once, on the socket of its address family.
   bool send(const Endpoint& to, BytesView datagram);
   [[nodiscard]] std::optional<WorkerEvent> poll_event();
+  // As of the end of the worker's last batch; each number by itself.
   [[nodiscard]] WorkerCounters counters() const;
+  // Why the thread ended by itself; nullopt while it runs.
+  [[nodiscard]] std::optional<std::string> failure() const;
 
  private:
   struct Impl;

@@ -24,16 +24,16 @@ class Mailbox {
   [[nodiscard]] bool push(T&& message) {
     const std::size_t tail = tail_.load(std::memory_order_relaxed);
     if (tail - head_.load(std::memory_order_acquire) == slots_.size()) return false;
-    slots_[tail & mask_] = std::move(message);
+    slots_[tail & mask_].emplace(std::move(message));  // pop() left it empty
     tail_.store(tail + 1, std::memory_order_release);
     return true;
   }
 
   [[nodiscard]] std::optional<T> pop() {
     const std::size_t head = head_.load(std::memory_order_relaxed);
-    if (head == tail_.load(std::memory_order_acquire)) return std::nullopt;
-    std::optional<T> message{std::move(*slots_[head & mask_])};
-    slots_[head & mask_].reset();
+    std::optional<T> message;
+    if (head == tail_.load(std::memory_order_acquire)) return message;
+    message.swap(slots_[head & mask_]);
     head_.store(head + 1, std::memory_order_release);
     return message;
   }

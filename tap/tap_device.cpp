@@ -1,0 +1,184 @@
+#include "tap/tap_device.h"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+
+#include "core/forward/batch.h"
+#include "tap/checksum_place.h"
+#include "tap/links.h"
+#include "tap/system_random.h"
+
+namespace rove {
+namespace {
+
+constexpr std::string_view kPrivileges = "run as root or give the process CAP_NET_ADMIN";
+
+static_assert(kTapMtuMax + 14 + 4 == kFrameSizeMax);
+
+// struct virtio_net_hdr without the number of buffers, in host byte order (virtio 1.2 §5.1.6, "legacy"). The kernel's
+// header cannot be included: a member of it is called `class`. TUNSETVNETHDRSZ accepts no smaller size, and with 10
+// octets the IP header behind the Ethernet header is aligned to 4.
+struct VnetHeader {
+  std::uint8_t flags = 0;
+  std::uint8_t gso_type = 0;
+  std::uint16_t hdr_len = 0;
+  std::uint16_t gso_size = 0;
+  std::uint16_t csum_start = 0;
+  std::uint16_t csum_offset = 0;
+};
+static_assert(sizeof(VnetHeader) == 10);
+constexpr std::uint8_t kVnetNeedsChecksum = 1;  // VIRTIO_NET_HDR_F_NEEDS_CSUM
+
+iovec vector_of(void* base, std::size_t size) {
+  return {base, size};
+}
+
+// A name that the kernel takes, and that is no file of /proc/sys/net/ipv6/conf with another meaning.
+void check_link_name(const std::string& what, const std::string& name) {
+  const bool reserved = name == "." || name == ".." || name == "all" || name == "default";
+  const auto is_wrong = [](char c) { return c <= ' ' || c == '/' || c == ':' || c == '%' || c > '~'; };
+  if (name.empty() || name.size() >= IFNAMSIZ || reserved || std::any_of(name.begin(), name.end(), is_wrong)) {
+    throw std::runtime_error(what + " '" + name + "': not a name for a network device: use 1 to 15 letters and digits");
+  }
+}
+
+FileDescriptor open_tun() {
+  FileDescriptor fd{open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)};
+  if (fd) return fd;
+  const int error = errno;
+  const bool missing = error == ENOENT || error == ENODEV || error == ENXIO;
+  throw_system_error("open /dev/net/tun", error,
+                     missing
+                         ? "load the driver (modprobe tun), or give the container the device (--device /dev/net/tun)"
+                         : kPrivileges);
+}
+
+void create_tap(int fd, const std::string& name) {
+  ifreq request{};
+  std::copy(name.begin(), name.end(), request.ifr_name);
+  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+  if (ioctl(fd, TUNSETIFF, &request) == 0) return;
+  const int error = errno;
+  const std::string attempt = "create the TAP device " + name;
+  if (error == EPERM || error == EACCES) throw_system_error(attempt, error, kPrivileges);
+  if (error == EBUSY) {
+    throw_system_error(attempt, error,
+                       "another program holds it (rove already running?); stop it or choose another name with `tap`");
+  }
+  if (error == EINVAL) {
+    throw_system_error(attempt, error, "a device of this name exists and is no TAP; choose another name with `tap`");
+  }
+  throw std::system_error(error, std::generic_category(), attempt);
+}
+
+// The options that come before the device is up.
+void configure_tap(int fd, const std::string& name) {
+  const int header_size = sizeof(VnetHeader);
+  check_syscall("set the vnet header of " + name, ioctl(fd, TUNSETVNETHDRSZ, &header_size));
+  check_syscall("switch off the offloads of " + name, ioctl(fd, TUNSETOFFLOAD, 0UL));
+}
+
+MacAddress random_mac(Random& random) {
+  MacAddress mac{random.bytes<6>()};
+  mac.octets[0] = static_cast<std::uint8_t>((mac.octets[0] & 0xfc) | 0x02);  // locally administered, individual
+  return mac;
+}
+
+struct Bridge {
+  Link link;
+  bool created = false;
+};
+
+Bridge prepare_bridge(const std::string& name, std::size_t mtu, Random& random) {
+  check_link_name("bridge", name);
+  const auto existing = find_link(name);
+  if (!existing) return {create_bridge(name, random_mac(random), mtu), true};
+  if (existing->kind != "bridge") {
+    throw std::runtime_error("attach to the bridge " + name + ": this device is " +
+                             (existing->kind.empty() ? "no bridge" : "a " + existing->kind) +
+                             ": name a bridge with `bridge`, or a name that is free to have one created");
+  }
+  // A bridge takes the lowest MAC of its ports, so a new port can change it, and with it the address that the host's
+  // neighbours know. What was set by somebody stays: set it to what it is.
+  set_link_mac(*existing, name, existing->mac);
+  return {*existing, false};
+}
+
+}  // namespace
+
+std::size_t TapQueue::read(MutableBytes buffer) {
+  VnetHeader header;
+  std::array<iovec, 2> parts{vector_of(&header, sizeof header), vector_of(buffer.data(), buffer.size())};
+  while (true) {
+    const ssize_t size = readv(fd(), parts.data(), parts.size());
+    if (size > static_cast<ssize_t>(sizeof header)) return static_cast<std::size_t>(size) - sizeof header;
+    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
+    // EINVAL: the kernel dropped a frame that it could not describe in the header. The next one may do.
+    if (size < 0 && errno != EINTR && errno != EINVAL) check_syscall("read from the TAP device", -1);
+  }
+}
+
+bool TapQueue::write(BytesView frame, bool needs_checksum) {
+  VnetHeader header;
+  if (needs_checksum) {
+    const auto place = find_checksum_place(frame);
+    if (!place) return false;
+    header.flags = kVnetNeedsChecksum;
+    header.csum_start = place->start;
+    header.csum_offset = place->offset;
+  }
+  // writev() does not write to it.
+  std::array<iovec, 2> parts{vector_of(&header, sizeof header),
+                             vector_of(const_cast<std::uint8_t*>(frame.data()), frame.size())};
+  ssize_t size = -1;
+  do {
+    size = writev(fd(), parts.data(), parts.size());
+  } while (size < 0 && errno == EINTR);
+  return size == static_cast<ssize_t>(frame.size() + sizeof header);
+}
+
+TapDevice open_tap(const TapOptions& options, Random& random) {
+  check_link_name("tap", options.name);
+  if (options.mtu < kTapMtuMin || options.mtu > kTapMtuMax) {
+    throw std::runtime_error("mtu " + std::to_string(options.mtu) + ": must be " + std::to_string(kTapMtuMin) + " to " +
+                             std::to_string(kTapMtuMax));
+  }
+  TapDevice device{TapQueue{open_tun()}, 0, {}, 0, {}, false};
+  create_tap(device.queue.fd(), options.name);
+  configure_tap(device.queue.fd(), options.name);
+  const auto link = find_link(options.name);
+  if (!link) throw std::system_error(ENODEV, std::generic_category(), "find the TAP device " + options.name);
+  device.ifindex = link->ifindex;
+  device.mac = link->mac;
+  silence_ipv6(*link, options.name);
+  disable_ipv6(options.name);
+
+  if (!options.bridge.empty()) {
+    const Bridge bridge = prepare_bridge(options.bridge, options.mtu, random);
+    attach_to_bridge(*link, options.name, bridge.link, options.bridge);
+    set_link_up(bridge.link, options.bridge, 0);
+    device.bridge_ifindex = bridge.link.ifindex;
+    device.bridge_mac = bridge.link.mac;
+    device.bridge_created = bridge.created;
+  }
+  // Last: from here on frames come.
+  set_link_up(*link, options.name, options.mtu);
+  return device;
+}
+
+TapDevice open_tap(const TapOptions& options) {
+  SystemRandom random;
+  return open_tap(options, random);
+}
+
+}  // namespace rove

@@ -1,0 +1,308 @@
+// A turn of the loop:
+//
+//   poll ─► clock ─► commands ─► UDP ─► handle_datagram ─┬─► frames ─► TAP
+//                                                        └─► relayed datagrams ─┐
+//                                TAP ─► handle_frame ────────────────────────────┴─► UDP ─► events, counters
+//
+// Everything is bounded per turn, so that no side starves the other. UDP goes first: what has crossed the network
+// already costs more to lose.
+#include "tap/worker.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <exception>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/base/mailbox.h"
+#include "core/wire/frame_pack.h"
+#include "tap/clock.h"
+
+namespace rove {
+namespace {
+
+constexpr std::size_t kCommandsPerTurn = 256;
+constexpr std::size_t kFramesPerTurn = 64;
+// Frames of one batch of datagrams, each packed to the brim.
+constexpr std::size_t kFrameSlots = kUdpBatch * kPackedFramesMax;
+// handle_datagram() wants kPackedFramesMax free slots; twice as many let a batch collect before it is sent.
+constexpr std::size_t kDatagramSlots = 2 * kPackedFramesMax;
+static_assert(kDatagramSlots - kPackedFramesMax >= kFramesPerTurn);
+
+// WorkerCounters as the array of numbers that it is.
+static_assert(std::is_trivially_copyable_v<WorkerCounters>);
+static_assert(sizeof(WorkerCounters) % sizeof(std::uint64_t) == 0);
+using CounterArray = std::array<std::uint64_t, sizeof(WorkerCounters) / sizeof(std::uint64_t)>;
+
+// Threads inherit the mask of who starts them. Signals belong to the control thread.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    ROVE_CHECK(pthread_sigmask(SIG_SETMASK, &all, &before_) == 0);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+struct Worker::Impl {
+  Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair socket_pair, std::function<void()> wake_callback);
+
+  // Worker's thread.
+  void run() noexcept;
+  void turn();
+  void wait();
+  void handle_commands();
+  void handle_datagrams(UdpSocket& socket);
+  void handle_frames();
+  void write_frame(BytesView frame, bool needs_checksum);
+  void send_outgoing();
+  void publish();
+
+  // Control thread.
+  bool post(WorkerCommand command);
+  bool push_kept_snapshot();
+  void wake_worker();  // unless it is awake
+  void signal_worker();
+
+  const FileDescriptor wake_fd;
+  const std::function<void()> wake;
+  UdpSocketPair sockets;  // sending is thread-safe
+
+  // From thread to thread.
+  Mailbox<WorkerCommand> commands;
+  Mailbox<WorkerEvent> events;
+  std::atomic<bool> stopping{false};
+  std::atomic<bool> asleep{false};         // or about to be: a command must be announced by wake_fd
+  std::atomic<bool> snapshot_kept{false};  // the control thread waits for room in `commands`
+  std::array<std::atomic<std::uint64_t>, std::tuple_size_v<CounterArray>> published{};
+  std::atomic<bool> failed{false};
+  std::string failure;  // before `failed` is true: the worker's; then constant
+
+  // The control thread's.
+  std::shared_ptr<const Snapshot> kept_snapshot;
+
+  // The worker's.
+  TapQueue tap;
+  Forwarder forwarder;
+  Bytes frame_buffer;
+  FrameBatch incoming{kFrameSlots};
+  DatagramBatch outgoing{kDatagramSlots};
+  WorkerCounters counters;  // its `forwarder` stays empty: the Forwarder has them
+  TimePoint now{};
+  std::array<pollfd, 4> polled{};  // wake_fd, TAP, IPv4, IPv6
+
+  std::thread thread;  // last: the rest exists when it starts
+};
+
+Worker::Impl::Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair socket_pair,
+                   std::function<void()> wake_callback)
+    : wake_fd(check_syscall("create an eventfd", eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))),
+      wake(std::move(wake_callback)),
+      sockets(std::move(socket_pair)),
+      commands(config.commands_max),
+      events(config.events_max),
+      tap(std::move(tap_queue)),
+      forwarder(config.forwarder),
+      frame_buffer(kFrameSizeMax) {
+  // poll() leaves out negative descriptors.
+  const auto fd_of = [](const std::optional<UdpSocket>& socket) { return socket ? socket->fd() : -1; };
+  polled = {{{wake_fd.get(), POLLIN, 0},
+             {tap.fd(), POLLIN, 0},
+             {fd_of(sockets.v4), POLLIN, 0},
+             {fd_of(sockets.v6), POLLIN, 0}}};
+  const SignalsBlocked blocked;
+  thread = std::thread{[this] { run(); }};
+  pthread_setname_np(thread.native_handle(), "rove-worker");
+}
+
+void Worker::Impl::run() noexcept {
+  try {
+    while (!stopping.load(std::memory_order_acquire)) turn();
+  } catch (const std::exception& error) {
+    failure = error.what();
+    failed.store(true, std::memory_order_release);
+    wake();
+  }
+}
+
+void Worker::Impl::turn() {
+  wait();
+  now = read_steady_clock();
+  handle_commands();
+  // An error condition counts as ready: reading tells of it, or takes it away.
+  if (polled[2].revents != 0) handle_datagrams(*sockets.v4);
+  if (polled[3].revents != 0) handle_datagrams(*sockets.v6);
+  if (polled[1].revents != 0) handle_frames();
+  send_outgoing();
+  publish();
+}
+
+// Who posts looks at `asleep` after its push, and we look at the mailbox after having set it. Both change it by
+// exchange: one of the two comes second in its order and sees what the other did before.
+void Worker::Impl::wait() {
+  asleep.exchange(true, std::memory_order_acq_rel);
+  const int timeout = commands.empty() ? -1 : 0;
+  if (poll(polled.data(), polled.size(), timeout) < 0) {
+    if (errno != EINTR) check_syscall("poll", -1);
+    for (pollfd& entry : polled) entry.revents = 0;
+  }
+  asleep.store(false, std::memory_order_relaxed);
+  if (polled[0].revents != 0) {
+    std::uint64_t count = 0;
+    // Nothing to do about a failure: there is none but EAGAIN, for a count of zero.
+    [[maybe_unused]] const ssize_t size = read(wake_fd.get(), &count, sizeof count);
+  }
+}
+
+void Worker::Impl::handle_commands() {
+  for (std::size_t i = 0; i < kCommandsPerTurn; ++i) {
+    auto command = commands.pop();
+    if (!command) break;
+    if (const auto* write = std::get_if<WriteFrame>(&*command)) {
+      write_frame(write->frame, false);
+      continue;
+    }
+    if (outgoing.full()) send_outgoing();
+    forwarder.handle_command(now, std::move(*command), outgoing);
+  }
+  if (snapshot_kept.load(std::memory_order_relaxed) && snapshot_kept.exchange(false, std::memory_order_acq_rel)) wake();
+}
+
+void Worker::Impl::handle_datagrams(UdpSocket& socket) {
+  for (const UdpSocket::Received& received : socket.receive()) {
+    if (outgoing.slots().size() > kDatagramSlots - kPackedFramesMax) send_outgoing();
+    forwarder.handle_datagram(now, received.from, received.datagram, incoming, outgoing);
+  }
+  // Before the next receive(), which takes their memory back.
+  for (const FrameBatch::Entry& entry : incoming.frames()) write_frame(entry.frame, entry.needs_checksum);
+  incoming.clear();
+}
+
+void Worker::Impl::handle_frames() {
+  for (std::size_t i = 0; i < kFramesPerTurn; ++i) {
+    const std::size_t size = tap.read(frame_buffer);
+    if (size == 0) return;
+    if (outgoing.full()) send_outgoing();
+    forwarder.handle_frame(now, BytesView{frame_buffer}.first(size), outgoing);
+  }
+}
+
+void Worker::Impl::write_frame(BytesView frame, bool needs_checksum) {
+  if (!tap.write(frame, needs_checksum)) ++counters.tap_write_errors;
+}
+
+void Worker::Impl::send_outgoing() {
+  if (outgoing.empty()) return;
+  counters.udp_send_errors += outgoing.slots().size() - sockets.send(outgoing.slots());
+  outgoing.clear();
+}
+
+void Worker::Impl::publish() {
+  bool news = false;
+  while (auto event = forwarder.poll_event()) {
+    if (events.push(std::move(*event))) {
+      news = true;
+    } else {
+      ++counters.events_lost;
+    }
+  }
+  WorkerCounters snapshot = counters;
+  snapshot.forwarder = forwarder.counters();
+  const auto numbers = std::bit_cast<CounterArray>(snapshot);
+  for (std::size_t i = 0; i < numbers.size(); ++i) published[i].store(numbers[i], std::memory_order_relaxed);
+  if (news) wake();
+}
+
+bool Worker::Impl::post(WorkerCommand command) {
+  if (failed.load(std::memory_order_acquire)) return false;
+  const auto* newer = std::get_if<NewSnapshot>(&command);
+  if (newer != nullptr) {
+    kept_snapshot = newer->snapshot;
+    push_kept_snapshot();
+    return true;
+  }
+  if (!push_kept_snapshot() || !commands.push(std::move(command))) return false;
+  wake_worker();
+  return true;
+}
+
+// True when none is kept any more.
+bool Worker::Impl::push_kept_snapshot() {
+  if (!kept_snapshot) return true;
+  const bool pushed = commands.push(NewSnapshot{kept_snapshot});
+  if (pushed) {
+    kept_snapshot.reset();
+  } else {
+    snapshot_kept.store(true, std::memory_order_release);
+  }
+  wake_worker();
+  return pushed;
+}
+
+void Worker::Impl::wake_worker() {
+  if (asleep.exchange(false, std::memory_order_acq_rel)) signal_worker();
+}
+
+void Worker::Impl::signal_worker() {
+  const std::uint64_t one = 1;
+  // Only EAGAIN is possible, when the count is at its maximum: then it is awake.
+  [[maybe_unused]] const ssize_t size = write(wake_fd.get(), &one, sizeof one);
+}
+
+Worker::Worker(const WorkerConfig& config, TapQueue tap, UdpSocketPair sockets, std::function<void()> wake)
+    : impl_(std::make_unique<Impl>(config, std::move(tap), std::move(sockets), std::move(wake))) {}
+
+Worker::~Worker() {
+  impl_->stopping.store(true, std::memory_order_release);
+  impl_->signal_worker();
+  impl_->thread.join();
+}
+
+bool Worker::post(WorkerCommand command) {
+  return impl_->post(std::move(command));
+}
+
+bool Worker::send(const Endpoint& to, BytesView datagram) {
+  UdpSocket* socket = impl_->sockets.find(to.address.family());
+  return socket != nullptr && socket->send_one(to, datagram);
+}
+
+std::optional<WorkerEvent> Worker::poll_event() {
+  impl_->push_kept_snapshot();
+  return impl_->events.pop();
+}
+
+WorkerCounters Worker::counters() const {
+  CounterArray numbers;
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = impl_->published[i].load(std::memory_order_relaxed);
+  auto counters = std::bit_cast<WorkerCounters>(numbers);
+  for (const auto* socket : {&impl_->sockets.v4, &impl_->sockets.v6}) {
+    if (*socket) counters.udp_kernel_drops += (*socket)->kernel_drops();
+  }
+  return counters;
+}
+
+std::optional<std::string> Worker::failure() const {
+  if (!impl_->failed.load(std::memory_order_acquire)) return std::nullopt;
+  return impl_->failure;
+}
+
+}  // namespace rove
