@@ -69,11 +69,9 @@ DhSecret dh_secret_of(const SigningSeed& seed) {
 
 Result<DhPublic> dh_public_of(const NodeKey& key) {
   DhPublic out;
-  // The conversion alone would take a non-canonical encoding, so that two node keys would share one DH key.
-  if (crypto_core_ed25519_is_valid_point(key.octets.data()) != 1 ||
-      crypto_sign_ed25519_pk_to_curve25519(out.octets.data(), key.octets.data()) != 0) {
-    return fail(Error::WeakKey);
-  }
+  // Refuses all but points of the prime-order group, and so non-canonical encodings too: no y below 19, which are the
+  // ones that have a second encoding, belongs to such a point.
+  if (crypto_sign_ed25519_pk_to_curve25519(out.octets.data(), key.octets.data()) != 0) return fail(Error::WeakKey);
   return out;
 }
 
