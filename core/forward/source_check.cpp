@@ -6,7 +6,9 @@ namespace rove {
 namespace {
 
 bool may_use(const VmView& vm, const IpAddress& ip) {
-  if (vm.sourceless || ip.is_unspecified() || ip.is_link_local()) return true;
+  if (vm.sourceless || ip.is_unspecified()) return true;
+  // Every IPv6 interface has one. IPv4's are none of a VM's: 169.254.169.254 hands out credentials in many clouds.
+  if (!ip.is_v4() && ip.is_link_local()) return true;
   return std::find(vm.ips.begin(), vm.ips.end(), ip) != vm.ips.end();
 }
 

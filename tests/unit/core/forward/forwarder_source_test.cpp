@@ -50,6 +50,7 @@ std::vector<Case> spoofed_frames(const Pair& pair) {
 
   return {
       {"IPv4 of another", ipv4_frame(pair.vm_b, pair.vm_a, kVictimIp, pair.ip_b, Bytes(8))},
+      {"IPv4 link-local, as of a metadata service", make_arp_reply({pair.vm_a, ip_of("169.254.169.254")}, asker)},
       {"IPv4 of another in a VLAN", with_vlan_tag(ipv4_frame(pair.vm_b, pair.vm_a, kVictimIp, pair.ip_b, Bytes(8)), 5)},
       {"IPv6 of another", ipv6_frame(pair.vm_b, pair.vm_a, kVictimIp6, pair.ip6_b, 17, Bytes(8))},
       {"IPv4 of the receiver", ipv4_frame(pair.vm_b, pair.vm_a, pair.ip_b, pair.ip_b, Bytes(8))},
