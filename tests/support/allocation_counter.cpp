@@ -20,7 +20,9 @@ constinit thread_local std::uint64_t allocations = 0;
 
 #ifdef ROVE_SANITIZER_ALLOCATES
 
-#include <sanitizer/allocator_interface.h>
+// As in clang's <sanitizer/allocator_interface.h>, which g++ 12 comes without, though its runtime has the function.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*, std::size_t),
+                                                         void (*on_free)(const volatile void*));
 
 namespace {
 
