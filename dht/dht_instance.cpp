@@ -113,7 +113,7 @@ DhtInstance::~DhtInstance() {
 
 void DhtInstance::receive(Time now, const Endpoint& from, BytesView message) {
   guarded([&] {
-    dht_->periodic(message.data(), message.size(), to_socket_address(from), now);
+    dht_->periodic(message.data(), message.size(), to_dht_address(from), now);
     dht_->updateStatus(AF_INET);
     dht_->updateStatus(AF_INET6);
   });
@@ -131,7 +131,7 @@ DhtInstance::Time DhtInstance::run(Time now) {
 }
 
 void DhtInstance::ping(const Endpoint& node) {
-  guarded([&] { dht_->pingNode(to_socket_address(node)); });
+  guarded([&] { dht_->pingNode(to_dht_address(node)); });
 }
 
 void DhtInstance::put(const LocationKey& key, std::uint64_t value_id, const StoredRecord& record, bool permanent) {

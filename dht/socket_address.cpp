@@ -6,7 +6,7 @@
 
 namespace rove {
 
-dht::SockAddr to_socket_address(const Endpoint& endpoint) {
+dht::SockAddr to_dht_address(const Endpoint& endpoint) {
   dht::SockAddr address;
   if (endpoint.address.is_v4()) {
     address.setFamily(AF_INET);

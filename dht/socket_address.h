@@ -9,7 +9,7 @@
 
 namespace rove {
 
-[[nodiscard]] dht::SockAddr to_socket_address(const Endpoint& endpoint);
+[[nodiscard]] dht::SockAddr to_dht_address(const Endpoint& endpoint);
 // nullopt when it is neither IPv4 nor IPv6.
 [[nodiscard]] std::optional<Endpoint> to_endpoint(const dht::SockAddr& address);
 
