@@ -50,11 +50,12 @@ std::optional<AeadAlgorithm> choose_aead(std::uint8_t ours, std::uint8_t theirs)
 }
 
 Aead::Aead(AeadAlgorithm algorithm, const AeadKey& key) {
-  switch (algorithm) {
-    case AeadAlgorithm::Aes256Gcm: impl_.reset(new Impl{Aes256GcmCipher{key}}); return;
-    case AeadAlgorithm::ChaCha20Poly1305: impl_.reset(new Impl{ChaCha20Poly1305Cipher{key}}); return;
+  if (algorithm == AeadAlgorithm::Aes256Gcm) {
+    impl_.reset(new Impl{Aes256GcmCipher{key}});
+  } else {
+    ROVE_CHECK(algorithm == AeadAlgorithm::ChaCha20Poly1305);
+    impl_.reset(new Impl{ChaCha20Poly1305Cipher{key}});
   }
-  ROVE_CHECK(!"an algorithm of the enumeration");
 }
 
 Aead::Aead(Aead&&) noexcept = default;

@@ -61,6 +61,7 @@ void ChaCha20Poly1305Cipher::seal(const AeadNonce& nonce, BytesView associated_d
 
 bool ChaCha20Poly1305Cipher::open(const AeadNonce& nonce, BytesView associated_data, BytesView ciphertext,
                                   std::uint8_t* out) const {
+  if (ciphertext.size() < kAeadTagSize) return false;
   return crypto_aead_chacha20poly1305_ietf_decrypt(out, nullptr, nullptr, ciphertext.data(), ciphertext.size(),
                                                    associated_data.data(), associated_data.size(), nonce.data(),
                                                    key_.expose().data()) == 0;
@@ -78,6 +79,7 @@ void XChaCha20Poly1305Cipher::seal(const ExtendedNonce& nonce, BytesView associa
 
 bool XChaCha20Poly1305Cipher::open(const ExtendedNonce& nonce, BytesView associated_data, BytesView ciphertext,
                                    std::uint8_t* out) const {
+  if (ciphertext.size() < kAeadTagSize) return false;
   return crypto_aead_xchacha20poly1305_ietf_decrypt(out, nullptr, nullptr, ciphertext.data(), ciphertext.size(),
                                                     associated_data.data(), associated_data.size(), nonce.data(),
                                                     key_.expose().data()) == 0;
