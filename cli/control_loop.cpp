@@ -1,0 +1,341 @@
+// Every input only wakes the loop; all work is done in turns:
+//
+//   worker, DHT, resolver, control socket (one eventfd) · netlink · signals · timer
+//        └─► turn: clocks → inputs, bounded → timeouts → outputs → housekeeping → sleep until the next deadline
+#include "cli/control_loop.h"
+
+#include <algorithm>
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <csignal>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "cli/event_log.h"
+#include "cli/failure.h"
+#include "cli/operator_desk.h"
+#include "cli/report.h"
+#include "cli/service_notify.h"
+#include "tap/clock.h"
+
+namespace rove {
+namespace {
+
+constexpr std::size_t kInputsPerTurn = 1024;            // of each kind; the rest waits for the next turn
+constexpr std::chrono::seconds kIdleTurn{1};            // the longest sleep: housekeeping goes on
+constexpr std::chrono::milliseconds kStartingTurn{50};  // … while not usable yet, so that it is noticed soon
+constexpr std::chrono::milliseconds kGoodbyeTime{300};  // for withdrawals and closes to leave this host
+constexpr std::chrono::hours kExpiryWarning{14 * 24};   // a certificate with less left is a problem
+constexpr std::chrono::seconds kStartExtension{120};    // asked of the service manager while not usable
+
+// Calls back whenever a descriptor that somebody else owns is readable.
+class ReadableWatch {
+ public:
+  ReadableWatch(asio::io_context& io, int fd, std::function<void()> on_readable)
+      : descriptor_(io, fd), on_readable_(std::move(on_readable)) {
+    wait();
+  }
+  ~ReadableWatch() { descriptor_.release(); }
+  ReadableWatch(const ReadableWatch&) = delete;
+  ReadableWatch& operator=(const ReadableWatch&) = delete;
+
+ private:
+  void wait() {
+    descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [this](std::error_code error) {
+      if (error) return;  // released: `this` may be gone
+      on_readable_();
+      wait();
+    });
+  }
+
+  asio::posix::stream_descriptor descriptor_;
+  std::function<void()> on_readable_;
+};
+
+}  // namespace
+
+struct ControlLoop::Impl {
+  explicit Impl(const ControlLoopParts& parts)
+      : p(parts),
+        event_log(parts.log),
+        desk(parts.node, [this](Now now) { return make_status(now); }),
+        timer(parts.io),
+        signals(parts.io, SIGTERM, SIGINT, SIGHUP) {
+    watch(p.wake.fd(), [this] { p.wake.drain(); });
+    watch(p.underlay.fd(), [this] { addresses_changed = true; });
+    if (p.fdb != nullptr) watch(p.fdb->fd(), [] {});
+    wait_for_signal();
+  }
+
+  // ---- what wakes the loop ---------------------------------------------------------------------
+
+  void watch(int fd, std::function<void()> on_readable) {
+    watches.push_back(std::make_unique<ReadableWatch>(p.io, fd, [this, on_readable = std::move(on_readable)] {
+      on_readable();
+      request_turn();
+    }));
+  }
+
+  void wait_for_signal() {
+    signals.async_wait([this](std::error_code error, int number) {
+      if (error) return;  // cancelled: `this` may be gone
+      if (number == SIGHUP) {
+        reload_log_level();
+      } else if (!stop_reason.empty()) {
+        p.io.stop();  // asked twice: no goodbyes
+      } else {
+        stop_reason = number == SIGINT ? "SIGINT" : "SIGTERM";
+        request_turn();
+      }
+      wait_for_signal();
+    });
+  }
+
+  void reload_log_level() {
+    try {
+      const DaemonConfig config = load_config(p.options.config_file, p.options.config.credential);
+      p.log.set_level(config.log_level);
+      p.log.write(LogLevel::Info, "reloaded",
+                  {{"log_level", std::string{to_string(config.log_level)}}, {"other_keys", "at the next start"}});
+    } catch (const std::exception& error) {
+      p.log.write(LogLevel::Warn, "not-reloaded", {{"reason", error.what()}});
+    }
+  }
+
+  // Several causes, one turn.
+  void request_turn() {
+    if (turn_pending) return;
+    turn_pending = true;
+    asio::post(p.io, [this] { turn(); });
+  }
+
+  // ---- one turn --------------------------------------------------------------------------------
+
+  void turn() {
+    turn_pending = false;
+    const Now now = read_clocks();
+    take_worker_events(now);
+    take_requests(now);
+    take_location(now);
+    take_bridge_events(now);
+    take_underlay(now);
+    if (const auto deadline = p.node.poll_timeout(); deadline && *deadline <= now.steady) p.node.handle_timeout(now);
+    desk.handle_timeout(now);
+    event_log.handle_timeout(now.steady);
+    if (!stopping_until && (desk.stop_requested() || !stop_reason.empty())) begin_stop(now);
+    flush(now);
+    keep_house(now);
+    sleep(now);
+  }
+
+  void take_worker_events(Now now) {
+    for (std::size_t i = 0; i < kInputsPerTurn; ++i) {
+      auto event = p.worker.poll_event();
+      if (!event) return;
+      p.node.handle_worker_event(now, std::move(*event));
+    }
+    request_turn();
+  }
+
+  void take_requests(Now now) {
+    while (!p.requests.empty()) {
+      QueuedRequest queued = std::move(p.requests.front());
+      p.requests.pop_front();
+      desk.handle_request(now, queued.request, std::move(queued.reply));
+    }
+  }
+
+  void take_location(Now now) {
+    p.node.handle_location(now);
+    for (std::size_t i = 0; i < kInputsPerTurn; ++i) {
+      auto transmit = p.location.poll_transmit();
+      if (!transmit) return;
+      p.node.handle_dht_transmit(now, {transmit->to, std::move(transmit->bytes)});
+    }
+    request_turn();
+  }
+
+  void take_bridge_events(Now now) {
+    if (p.fdb == nullptr) return;
+    for (std::size_t i = 0; i < kInputsPerTurn; ++i) {
+      const auto event = p.fdb->poll_event();
+      if (!event) return;
+      p.node.handle_bridge_event(
+          now, {.mac = event->mac, .on_tap = event->port_ifindex == p.tap_ifindex, .gone = event->gone});
+    }
+    request_turn();
+  }
+
+  void take_underlay(Now now) {
+    if (std::exchange(addresses_changed, false) && p.underlay.handle_address_change()) {
+      p.log.write(LogLevel::Info, "endpoints-changed", {{"ep", join(p.underlay.endpoints())}});
+      p.node.handle_endpoints(now, p.underlay.endpoints());
+    }
+    if (auto bootstrap = p.underlay.poll_bootstrap(now.steady)) {
+      p.log.write(LogLevel::Debug, "bootstrap-resolved", {{"ep", join(*bootstrap)}});
+      p.location.set_bootstrap(std::move(*bootstrap));
+    }
+  }
+
+  void flush(Now now) {
+    while (auto datagram = p.node.poll_transmit(now)) {
+      if (!p.worker.send(datagram->to, datagram->bytes)) ++datagrams_unsent;
+    }
+    while (auto command = p.node.poll_command()) {
+      if (!p.worker.post(std::move(*command))) ++commands_lost;
+    }
+    while (auto datagram = p.node.poll_dht_datagram()) p.location.deliver(datagram->peer, std::move(datagram->bytes));
+    while (auto result = p.node.poll_lookup()) desk.handle_lookup_result(*result);
+    while (auto event = p.node.poll_event()) event_log.handle_event(now.steady, *event);
+  }
+
+  void sleep(Now now) {
+    TimePoint deadline = now.steady + (ready ? Duration{kIdleTurn} : Duration{kStartingTurn});
+    for (const auto& other : {p.node.poll_timeout(), desk.poll_timeout(), stopping_until}) {
+      if (other) deadline = std::min(deadline, *other);
+    }
+    timer.expires_after(std::max(Duration{0}, deadline - now.steady));
+    timer.async_wait([this](std::error_code error) {
+      if (!error) request_turn();
+    });
+  }
+
+  // ---- housekeeping ----------------------------------------------------------------------------
+
+  void keep_house(Now now) {
+    if (stopping_until) {
+      if (now.steady >= *stopping_until) p.io.stop();
+      return;
+    }
+    if (now.steady < next_housekeeping) return;
+    next_housekeeping = now.steady + (ready ? Duration{kIdleTurn} : Duration{kStartingTurn});
+    const NodeStatus status = p.node.status();
+    p.underlay.handle_timeout(now.steady, status.location.connected);
+    tell_readiness(now, status);
+    if (p.state.is_due(now.steady)) {
+      p.state.save(now, status.last_stamp, status.highest_sequence, p.location.known_nodes());
+    }
+  }
+
+  void tell_readiness(Now now, const NodeStatus& status) {
+    if (ready) return;
+    if (is_usable(status)) {
+      ready = true;
+      p.log.write(LogLevel::Info, "usable", {{"nodes", std::to_string(status.location.nodes)}});
+      notify_ready(is_lone(status) ? "usable, no other node is known" : "usable");
+    } else if (now.steady >= next_extension) {
+      next_extension = now.steady + kStartExtension / 2;
+      notify_starting("no other node answers yet", kStartExtension);
+    }
+  }
+
+  // Nobody to connect to: no bootstrap node but ourselves, and none remembered or met.
+  [[nodiscard]] bool is_lone(const NodeStatus& status) const {
+    return !p.underlay.has_bootstrap() && p.state.loaded().known_nodes.empty() && status.peers_known == 0 &&
+           status.location.nodes == 0;
+  }
+
+  [[nodiscard]] bool is_usable(const NodeStatus& status) const {
+    return (status.location.connected && status.location.nodes > 0) || is_lone(status);
+  }
+
+  void begin_stop(Now now) {
+    p.log.write(LogLevel::Info, "stopping", {{"reason", stop_reason.empty() ? "rove down" : stop_reason}});
+    notify_stopping();
+    p.node.shut_down(now);
+    stopping_until = now.steady + kGoodbyeTime;
+  }
+
+  [[nodiscard]] StatusReport make_status(Now now) const {
+    StatusReport report{.node = p.node.status(),
+                        .usable = false,
+                        .lone = false,
+                        .uptime = now.steady - started,
+                        .certificate_not_after = p.identity.certificate.not_after(),
+                        .now = now.wall,
+                        .tap = p.options.config.tap,
+                        .bridge = p.options.config.bridge,
+                        .problems = {},
+                        .counters = {}};
+    report.lone = is_lone(report.node);
+    report.usable = is_usable(report.node);
+    report.problems = find_problems(report);
+    const WorkerCounters worker = p.worker.counters();
+    const DhtCounters dht = p.location.counters();
+    const ControlCounters& control = p.control.counters();
+    report.counters = {{"packets", packet_counters(worker.forwarder)},
+                       {"drops", drop_counters(worker.forwarder)},
+                       {"peers", peer_counters(report.node.peer_counters)},
+                       {"node", report.node.counters},
+                       {"dht", dht_counters(dht)},
+                       {"daemon",
+                        {{"tap_write_errors", worker.tap_write_errors},
+                         {"udp_send_errors", worker.udp_send_errors},
+                         {"events_lost", worker.events_lost},
+                         {"commands_lost", commands_lost},
+                         {"datagrams_unsent", datagrams_unsent},
+                         {"log_lines_suppressed", event_log.suppressed()},
+                         {"control_requests", control.requests},
+                         {"control_denied", control.denied},
+                         {"control_malformed", control.malformed},
+                         {"control_clients_refused", control.clients_refused}}}};
+    return report;
+  }
+
+  [[nodiscard]] std::vector<std::string> find_problems(const StatusReport& report) const {
+    std::vector<std::string> problems = p.underlay.problems();
+    if (!report.usable) problems.emplace_back("no other node answers: only what is known already can be reached");
+    if (report.certificate_not_after <= report.now) {
+      problems.emplace_back("this node's certificate has expired: peers refuse it");
+    } else if (report.certificate_not_after - report.now < kExpiryWarning) {
+      problems.emplace_back("this node's certificate expires soon");
+    }
+    if (!p.state.problem().empty()) problems.push_back("the state is not saved: " + p.state.problem());
+    return problems;
+  }
+
+  static std::string join(const std::vector<Endpoint>& endpoints) {
+    std::string text;
+    for (const Endpoint& endpoint : endpoints) text += (text.empty() ? "" : ",") + to_string(endpoint);
+    return text;
+  }
+
+  ControlLoopParts p;
+  EventLog event_log;
+  OperatorDesk desk;
+  asio::steady_timer timer;
+  asio::signal_set signals;
+  std::vector<std::unique_ptr<ReadableWatch>> watches;
+
+  TimePoint started{};
+  TimePoint next_housekeeping{};
+  TimePoint next_extension{};
+  std::optional<TimePoint> stopping_until;
+  std::string stop_reason;  // of a signal; not empty: stop
+  bool turn_pending = false;
+  bool addresses_changed = false;
+  bool ready = false;  // usable, and the service manager knows
+  std::uint64_t commands_lost = 0;
+  std::uint64_t datagrams_unsent = 0;
+};
+
+ControlLoop::ControlLoop(const ControlLoopParts& parts) : impl_(std::make_unique<Impl>(parts)) {}
+
+ControlLoop::~ControlLoop() = default;
+
+void ControlLoop::run() {
+  Impl& impl = *impl_;
+  const Now now = read_clocks();
+  impl.started = now.steady;
+  impl.p.node.handle_start(now);
+  impl.request_turn();
+  impl.p.io.run();
+  const NodeStatus status = impl.p.node.status();
+  impl.p.state.save_at_exit(status.last_stamp, status.highest_sequence, impl.p.location.known_nodes());
+}
+
+}  // namespace rove

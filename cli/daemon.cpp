@@ -1,0 +1,139 @@
+#include "cli/daemon.h"
+
+#include <asio/io_context.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/control_loop.h"
+#include "cli/control_server.h"
+#include "cli/enrolment.h"
+#include "cli/failure.h"
+#include "cli/state_keeper.h"
+#include "cli/underlay.h"
+#include "cli/wake_signal.h"
+#include "core/crypto/hash.h"
+#include "core/location/location_keys.h"
+#include "core/node/node.h"
+#include "dht/dht_location.h"
+#include "tap/clock.h"
+#include "tap/netlink.h"
+#include "tap/system_random.h"
+#include "tap/tap_device.h"
+#include "tap/worker.h"
+
+namespace rove {
+namespace {
+
+// The configuration's bootstrap nodes or, when it has none, the credential's.
+std::vector<HostPort> choose_bootstrap(const DaemonConfig& config, const NetworkSettings& network, Log& log) {
+  if (!config.bootstrap.empty()) return config.bootstrap;
+  std::vector<HostPort> bootstrap;
+  for (const std::string& text : network.bootstrap) {
+    if (const auto host_port = parse_host_port(text)) {
+      bootstrap.push_back(*host_port);
+    } else {
+      log.write(LogLevel::Warn, "bootstrap-skipped", {{"name", text}, {"reason", "not HOST:PORT"}});
+    }
+  }
+  return bootstrap;
+}
+
+DhtConfig make_dht_config(const NodeCredential& identity, const NodeState& state, const Underlay& underlay,
+                          const Families& families) {
+  const NetworkKey& key = identity.credential.network.key;
+  return {.node_id = LocationKeys{derive_naming_key(key)}.dht_node_id(identity.certificate.key()),
+          .network = identity.anchor.network_id(),
+          .anchor = identity.anchor,
+          .naming_key = derive_naming_key(key),
+          .bootstrap = underlay.bootstrap_addresses(),  // names come with the first round of the resolver
+          .known_nodes = state.known_nodes,
+          .local_endpoints = underlay.endpoints(),
+          .ipv4 = families.v4,
+          .ipv6 = families.v6};
+}
+
+NodeConfig make_node_config(const NodeCredential& identity, const NodeState& state,
+                            const std::vector<Endpoint>& endpoints, const TapDevice& tap) {
+  return {.subnets = identity.credential.network.subnets,
+          .inner_mtu = identity.credential.network.inner_mtu,
+          .endpoints = endpoints,
+          .tap_mac = tap.mac,
+          .bridge_mac = tap.bridge_mac,
+          .aeads = 0,
+          .first_stamp = state.first_stamp,
+          .highest_sequence = state.highest_sequence};
+}
+
+NodeIdentity make_identity(const NodeCredential& identity) {
+  return {.anchor = identity.anchor,
+          .certificate = identity.certificate,
+          .seed = identity.credential.seed.clone(),
+          .network_key = identity.credential.network.key.clone()};
+}
+
+}  // namespace
+
+void run_daemon(const DaemonOptions& options) {
+  const DaemonConfig& config = options.config;
+  Log log{config.log_level};
+  SystemRandom random;
+
+  const NodeCredential identity = load_credential(config.credential);
+  verify_credential(identity, config.credential, read_clocks().wall);
+  const NetworkSettings& network = identity.credential.network;
+
+  // What other daemons on this host could have taken comes first: the network, then the port, then the TAP's name.
+  asio::io_context io{/*concurrency_hint=*/1};
+  const auto wake = std::make_shared<const WakeSignal>();
+  const auto notify = [wake] { wake->notify(); };
+  RequestQueue requests;
+  ControlServer control{io,
+                        {.socket = options.paths.socket_file(options.network),
+                         .network = options.network,
+                         .group = config.control_group,
+                         .group_may_claim = config.group_may_claim},
+                        [&](ControlRequest request, ControlServer::Reply reply) {
+                          requests.push_back({std::move(request), std::move(reply)});
+                          wake->notify();
+                        }};
+  UdpSocketPair sockets = bind_underlay(config.listen);
+  const Families families{.v4 = sockets.v4.has_value(), .v6 = sockets.v6.has_value()};
+  TapDevice tap = open_tap({.name = config.tap, .mtu = network.inner_mtu, .bridge = config.bridge});
+  std::optional<FdbMonitor> fdb;
+  if (tap.bridge_ifindex != 0) fdb.emplace(tap.bridge_ifindex);
+
+  StateKeeper state{StateStore{options.paths.state_file(options.network)}, log, read_clocks()};
+  Underlay underlay{config, choose_bootstrap(config, network, log), network.subnets, tap.ifindex, families, wake};
+  DhtLocation location{make_dht_config(identity, state.loaded(), underlay, families), notify};
+  Node node{make_node_config(identity, state.loaded(), underlay.endpoints(), tap), make_identity(identity), location,
+            random};
+  Worker worker{WorkerConfig{}, std::move(tap.queue), std::move(sockets), notify};
+  ControlLoop loop{{.options = options,
+                    .log = log,
+                    .io = io,
+                    .wake = *wake,
+                    .identity = identity,
+                    .control = control,
+                    .requests = requests,
+                    .state = state,
+                    .underlay = underlay,
+                    .fdb = fdb ? &*fdb : nullptr,
+                    .tap_ifindex = tap.ifindex,
+                    .location = location,
+                    .node = node,
+                    .worker = worker}};
+
+  log.write(LogLevel::Info, "started",
+            {{"network", options.network},
+             {"node", identity.certificate.name()},
+             {"port", std::to_string(config.listen.port)},
+             {"tap", config.tap},
+             {"bridge", config.bridge}});
+  loop.run();
+  log.write(LogLevel::Info, "stopped", {});
+}
+
+}  // namespace rove

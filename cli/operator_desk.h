@@ -1,0 +1,53 @@
+// Serves operators: turns requests from the control socket into questions to the node, and answers.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "cli/control_protocol.h"
+#include "cli/control_server.h"
+#include "cli/report.h"
+#include "core/base/time.h"
+#include "core/node/node.h"
+
+namespace rove {
+
+// Control thread only. Answers at once, but for lookups: those wait for the node, at most kLookupTimeout, and
+// at most kLookupsMax at a time (a client that asks for more is told to try again).
+class OperatorDesk {
+ public:
+  static constexpr std::chrono::seconds kLookupTimeout{10};  // the node answers by itself long before
+  static constexpr std::size_t kLookupsMax = 2 * kControlClientsMax;
+
+  // `node` must outlive it. `make_status` is asked for each status request.
+  OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status);
+
+  void handle_request(Now now, const ControlRequest& request, ControlServer::Reply reply);
+  void handle_lookup_result(const LookupResult& result);
+  void handle_timeout(Now now);
+  [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
+
+  // True once `down` was asked for.
+  [[nodiscard]] bool stop_requested() const { return stop_requested_; }
+
+ private:
+  struct PendingLookup {
+    VmAddress address;
+    TimePoint deadline;
+    ControlServer::Reply reply;
+  };
+
+  [[nodiscard]] ControlResponse claim(Now now, const ControlRequest& request);
+  [[nodiscard]] ControlResponse release(Now now, const ControlRequest& request);
+  [[nodiscard]] std::map<NodeId, std::string> names_of_peers() const;
+  void start_lookup(Now now, const ControlRequest& request, ControlServer::Reply reply);
+
+  Node& node_;
+  std::function<StatusReport(Now)> make_status_;
+  std::map<LookupTicket, PendingLookup> lookups_;
+  bool stop_requested_ = false;
+};
+
+}  // namespace rove

@@ -1,0 +1,169 @@
+#include "cli/render.h"
+
+#include <nlohmann/json.hpp>
+
+#include "cli/failure.h"
+
+namespace rove {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string join(const Json& list) {
+  std::string text;
+  for (const Json& entry : list) text += (text.empty() ? "" : ",") + entry.get<std::string>();
+  return text;
+}
+
+std::string text_or_empty(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : std::string{};
+}
+
+std::string format_rtt(const Json& microseconds) {
+  if (!microseconds.is_number()) return {};
+  const auto us = microseconds.get<long long>();
+  if (us < 10'000) return std::to_string(us) + "us";
+  return std::to_string(us / 1000) + "ms";
+}
+
+std::string age_or_empty(const Json& ms) {
+  return ms.is_number() ? format_age(ms.get<long long>()) : std::string{};
+}
+
+std::string render_line(std::string_view name, std::string_view value, const TextStyle& style) {
+  constexpr std::size_t kNameWidth = 13;
+  std::string line = paint(name, Tone::Strong, style);
+  line += style.terminal ? std::string(kNameWidth - name.size(), ' ') : "\t";
+  line += clean_cell(value);
+  return line + '\n';
+}
+
+std::string describe_location(const Json& location) {
+  const auto nodes = location.at("nodes").get<long long>();
+  if (location.at("lone").get<bool>() && nodes == 0) return "lone node: no other is known";
+  if (!location.at("connected").get<bool>()) return "not connected: lookups of what is not cached fail";
+  return "connected, " + std::to_string(nodes) + (nodes == 1 ? " node answers" : " nodes answer");
+}
+
+std::string render_counters(const Json& groups, const TextStyle& style) {
+  Table table{{"GROUP", "COUNTER", "VALUE"}};
+  for (const auto& [group, counters] : groups.items()) {
+    for (const auto& [name, value] : counters.items()) {
+      const auto count = value.get<std::uint64_t>();
+      if (count != 0) table.add_row({group, name, std::to_string(count)});
+    }
+  }
+  return "\n" + table.to_text(style);
+}
+
+std::string render_status(const Json& status, const RenderOptions& options) {
+  const TextStyle& style = options.style;
+  std::string out;
+  for (const Json& problem : status.at("problems")) {
+    out += paint("problem: " + clean_cell(problem.get<std::string>()), Tone::Bad, style) + '\n';
+  }
+  const Json& peers = status.at("peers");
+  const Json& vms = status.at("vms");
+  const auto count = [](const Json& object, const char* name) {
+    return std::to_string(object.at(name).get<std::uint64_t>());
+  };
+  out += render_line("network", status.at("network").get<std::string>(), style);
+  out += render_line("node", status.at("node").get<std::string>(), style);
+  out += render_line("node id", status.at("node_id").get<std::string>(), style);
+  out += render_line("location", describe_location(status.at("location")), style);
+  out += render_line("endpoints", join(status.at("endpoints")), style);
+  out += render_line("tap", status.at("tap").get<std::string>(), style);
+  out += render_line("bridge", status.at("bridge").get<std::string>(), style);
+  out += render_line("peers", count(peers, "up") + " up, " + count(peers, "known") + " known", style);
+  out += render_line("vms", count(vms, "local") + " here, " + count(vms, "cached") + " cached elsewhere", style);
+  out += render_line("up for", format_age(status.at("uptime_ms").get<long long>()), style);
+  out += render_line("certificate",
+                     "expires in " + format_age(status.at("certificate_expires_in_s").get<long long>() * 1000), style);
+  if (options.counters) out += render_counters(status.at("counters"), style);
+  return out;
+}
+
+std::string render_peers(const Json& answer, const TextStyle& style) {
+  Table table{{"NODE", "STATE", "ENDPOINT", "RTT", "FOR", "HEARD", "CIPHER", "ID"}};
+  for (const Json& peer : answer.at("peers")) {
+    const bool up = peer.at("up").get<bool>();
+    table.add_row({peer.at("name").get<std::string>(),
+                   {up ? "up" : "down", up ? Tone::Good : Tone::Bad},
+                   text_or_empty(peer.at("endpoint")),
+                   format_rtt(peer.at("rtt_us")),
+                   age_or_empty(peer.at("up_ms")),
+                   age_or_empty(peer.at("last_heard_ms")),
+                   peer.at("algorithm").get<std::string>(),
+                   {peer.at("id").get<std::string>(), Tone::Faint}});
+  }
+  return table.to_text(style);
+}
+
+std::string render_vms(const Json& answer, const TextStyle& style) {
+  Table table{{"MAC", "IPS", "STATE", "CLAIMED", "FOR", "MOVED TO", "SEQUENCE"}};
+  for (const Json& vm : answer.at("vms")) {
+    const std::string state = vm.at("state").get<std::string>();
+    table.add_row({vm.at("mac").get<std::string>(),
+                   join(vm.at("ips")),
+                   {state, state == "live" ? Tone::Good : Tone::Plain},
+                   vm.at("pinned").get<bool>() ? "explicitly" : "learned",
+                   age_or_empty(vm.at("age_ms")),
+                   text_or_empty(vm.at("forward_to")),
+                   {vm.at("sequence").get<std::string>(), Tone::Faint}});
+  }
+  return table.to_text(style);
+}
+
+std::string render_lookup(const Json& answer, const TextStyle& style) {
+  Table table{{"NODE", "MAC", "IPS", "ENDPOINT", "SOURCE", "AGE", "SEQUENCE", "VERDICT"}};
+  for (const Json& each : answer.at("answers")) {
+    const bool wins = each.at("wins").get<bool>();
+    const std::string name = each.at("node").get<std::string>();
+    const Json& endpoints = each.at("endpoints");
+    table.add_row({name.empty() ? each.at("node_id").get<std::string>() : name,
+                   each.at("mac").get<std::string>(),
+                   join(each.at("ips")),
+                   endpoints.empty() ? std::string{} : endpoints.front().get<std::string>(),
+                   each.at("source").get<std::string>(),
+                   age_or_empty(each.at("age_ms")),
+                   {each.at("sequence").get<std::string>(), Tone::Faint},
+                   {wins ? "wins" : each.at("why_not").get<std::string>(), wins ? Tone::Good : Tone::Faint}});
+  }
+  return table.to_text(style);
+}
+
+std::string render_release(const Json& answer) {
+  const std::string mac = clean_cell(answer.at("mac").get<std::string>());
+  return answer.at("released").get<bool>() ? mac + " released\n" : mac + " was not claimed here\n";
+}
+
+std::string render_object(ControlVerb verb, const Json& answer, const RenderOptions& options) {
+  switch (verb) {
+    case ControlVerb::Status: return render_status(answer, options);
+    case ControlVerb::Peers: return render_peers(answer, options.style);
+    case ControlVerb::Vms: return render_vms(answer, options.style);
+    case ControlVerb::Lookup: return render_lookup(answer, options.style);
+    case ControlVerb::Claim: return clean_cell(answer.at("mac").get<std::string>()) + " claimed\n";
+    case ControlVerb::Release: return render_release(answer);
+    case ControlVerb::Down: return {};
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string render(ControlVerb verb, std::string_view data, const RenderOptions& options) {
+  try {
+    return render_object(verb, Json::parse(data), options);
+  } catch (const Json::exception&) {
+    throw Failure(ExitStatus::Failure, std::string{to_string(verb)},
+                  "the daemon's answer is not what this rove reads; is it of another version?", "--json");
+  }
+}
+
+bool is_usable(std::string_view status_data) {
+  const Json status = Json::parse(status_data, nullptr, /*allow_exceptions=*/false);
+  return status.is_object() && status.value("usable", false);
+}
+
+}  // namespace rove

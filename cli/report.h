@@ -1,0 +1,56 @@
+// What the daemon answers through the control socket: JSON objects with "schema": 1.
+// docs/operations.md documents every field; a field is never renamed or removed within a schema.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/enrolment.h"
+#include "core/base/time.h"
+#include "core/forward/counters.h"
+#include "core/node/node.h"
+#include "dht/dht_engine.h"
+
+namespace rove {
+
+using CounterList = std::vector<std::pair<std::string, std::uint64_t>>;
+
+struct StatusReport {
+  NodeStatus node;
+  bool usable = false;  // connected to other nodes, or without any to connect to
+  bool lone = false;    // no other node is configured or was ever known
+  Duration uptime{};
+  WallTime certificate_not_after{};
+  WallTime now{};
+  std::string tap;
+  std::string bridge;
+  std::vector<std::string> problems;  // what an operator should look at, plain sentences
+  // Group ("packets", "drops", "peers", "node", "dht", "daemon") and its counters.
+  std::vector<std::pair<std::string, CounterList>> counters;
+};
+
+// Counters of the packet path by the names that docs/operations.md uses.
+[[nodiscard]] CounterList packet_counters(const ForwarderCounters& counters);
+[[nodiscard]] CounterList drop_counters(const ForwarderCounters& counters);
+[[nodiscard]] CounterList peer_counters(const PeerSetCounters& counters);
+[[nodiscard]] CounterList dht_counters(const DhtCounters& counters);
+
+[[nodiscard]] std::string report_status(const StatusReport& report);
+[[nodiscard]] std::string report_peers(std::vector<PeerInfo> peers, TimePoint now);
+// `names`: of nodes that are known, for VMs that moved on.
+[[nodiscard]] std::string report_vms(std::vector<VmStatus> vms, const std::map<NodeId, std::string>& names);
+[[nodiscard]] std::string report_lookup(const LookupResult& result);
+[[nodiscard]] std::string report_claim(const MacAddress& mac, std::uint64_t sequence);
+[[nodiscard]] std::string report_release(const MacAddress& mac, bool released);
+[[nodiscard]] std::string report_down();
+
+// What verbs that need no daemon print with --json.
+[[nodiscard]] std::string report_enrolment(const Enrolment& made);
+[[nodiscard]] std::string report_check(const std::string& network, const std::string& config_file,
+                                       const std::string& node);
+[[nodiscard]] std::string report_version(const std::string& version, const std::string& commit);
+
+}  // namespace rove
