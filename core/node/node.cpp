@@ -293,17 +293,18 @@ std::shared_ptr<const Snapshot> Node::Impl::make_snapshot() const {
   for (const auto& [mac, vm] : vms.vms()) {
     if (vm.state == LocalVm::State::Gone) continue;
     VmView& view = snapshot->vms[mac];
+    // Also of a VM that moved on: what its owner before us forwards to us, we forward once more.
+    view.previous_owner = vm.previous_owner;
+    view.takeover_until = vm.takeover_until;
     if (vm.state == LocalVm::State::Forwarding) {
       view.place = VmView::Place::Remote;
       view.owner = vm.forward_to;
       view.forward_until = vm.forward_until;
       continue;
     }
-    view = {};
     view.place = VmView::Place::Local;
+    view.owner = {};
     view.ips = vm.claim.claim.ips;
-    view.previous_owner = vm.previous_owner;
-    view.takeover_until = vm.takeover_until;
   }
   return snapshot;
 }

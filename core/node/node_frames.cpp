@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/forward/source_check.h"
 #include "core/node/node_impl.h"
 #include "core/wire/neighbor.h"
 
@@ -127,15 +128,9 @@ void Node::Impl::probe_presence(const LocalVm& vm) {
 bool Node::Impl::is_proven(const NodeId& peer, const FrameInfo& info) const {
   const SignedClaim* claim = claims.find(VmAddress{info.source});
   if (claim == nullptr || node_id_of(claim->claim.owner) != peer) return false;
-  const std::vector<IpAddress>& ips = claim->claim.ips;
-  const auto is_claimed = [&ips](const std::optional<IpAddress>& ip) {
-    return !ip || ip->is_unspecified() || (!ip->is_v4() && ip->is_link_local()) ||
-           std::find(ips.begin(), ips.end(), *ip) != ips.end();
-  };
-  if (info.is_rarp()) return true;
-  if (info.sender_mac && *info.sender_mac != info.source) return false;
-  if (info.kind == FrameKind::NeighborAdvertisement && !is_claimed(info.nd_target)) return false;
-  return is_claimed(info.source_ip);
+  VmView view;
+  view.ips = claim->claim.ips;
+  return has_own_source(info, view);
 }
 
 void Node::Impl::handle_unproven(Now now, const NodeId& peer, BytesView frame) {

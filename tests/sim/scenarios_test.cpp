@@ -17,6 +17,7 @@ struct Scene {
           options.hosts = hosts;
           options.vms = vms;
           options.quality.loss = loss;
+          options.location = LocationKind::OpenDht;
           return options;
         }()) {
     world.boot();
@@ -170,6 +171,7 @@ TEST_CASE("sim: every clock may be off by an hour in either direction") {
   WorldOptions options;
   options.hosts = 4;
   options.vms = 4;
+  options.location = LocationKind::OpenDht;
   World world{options};
   world.host(1).set_clock_skew(-1h);
   world.host(2).set_clock_skew(1h);

@@ -87,6 +87,10 @@ void SimHost::lookup(const VmAddress& address, bool refresh, LookupCallback call
   turn();
 }
 
+void SimHost::handle_location_ready() {
+  if (node_ != nullptr) turn();
+}
+
 void SimHost::handle_datagram(const Endpoint& from, const Bytes& datagram) {
   if (node_ == nullptr) return;
   Bytes copy = datagram;

@@ -23,7 +23,7 @@ namespace rove::sim {
 
 class SimHost {
  public:
-  using LocationFactory = std::function<std::unique_ptr<SimLocation>(const SimHost&)>;
+  using LocationFactory = std::function<std::unique_ptr<SimLocation>(SimHost&)>;
 
   SimHost(VirtualTime& time, Underlay& underlay, const TestNetwork& network, const TestNode& identity,
           const Endpoint& endpoint, std::uint64_t seed, LocationFactory make_location);
@@ -46,6 +46,9 @@ class SimHost {
   [[nodiscard]] const TestNode& identity() const { return identity_; }
   [[nodiscard]] const TestNetwork& network() const { return network_; }
   [[nodiscard]] const std::vector<NodeEvent>& events() const { return events_; }
+
+  // The location service has something to poll.
+  void handle_location_ready();
 
   using LookupCallback = std::function<void(const LookupResult&)>;
   void lookup(const VmAddress& address, bool refresh, LookupCallback callback);

@@ -14,13 +14,20 @@ namespace rove::sim {
 class VirtualTime {
  public:
   // Wall-clock time at the start: an arbitrary day on which the certificates of the tests are valid.
-  explicit VirtualTime(WallTime start) : wall_start_(start) {}
+  explicit VirtualTime(WallTime start) : origin_{TimePoint{std::chrono::seconds{1000}}, start}, now_(origin_.steady) {}
+
+  // Before anything else: where both clocks start, and who is told of every step (another virtual clock).
+  void set_origin(const Now& origin) {
+    origin_ = origin;
+    now_ = origin.steady;
+  }
+  void set_follower(std::function<void(TimePoint)> follower) { follower_ = std::move(follower); }
 
   [[nodiscard]] Now now() const { return now(Duration{0}); }
   // What a host reads whose wall clock is off by `skew`.
   [[nodiscard]] Now now(Duration skew) const {
-    const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(now_ - TimePoint{} + skew);
-    return {now_, wall_start_ + since};
+    const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(now_ - origin_.steady + skew);
+    return {now_, origin_.wall + since};
   }
   [[nodiscard]] TimePoint steady() const { return now_; }
 
@@ -33,12 +40,12 @@ class VirtualTime {
     while (!queue_.empty() && queue_.top().when <= end) {
       // The action may add to the queue, so it is moved out first; the key fields stay intact.
       std::function<void()> action = std::move(const_cast<Entry&>(queue_.top()).action);
-      now_ = queue_.top().when;
+      set_now(queue_.top().when);
       queue_.pop();
       action();
       ++actions_;
     }
-    now_ = end;
+    set_now(end);
   }
   void run_for(Duration duration) { run_until(now_ + duration); }
   [[nodiscard]] std::uint64_t actions() const { return actions_; }
@@ -53,8 +60,14 @@ class VirtualTime {
     }
   };
 
-  WallTime wall_start_;
-  TimePoint now_{std::chrono::seconds{1000}};  // a host that has been up for a while
+  void set_now(TimePoint now) {
+    now_ = now;
+    if (follower_) follower_(now);
+  }
+
+  Now origin_;
+  TimePoint now_;  // starts where a host has been up for a while
+  std::function<void(TimePoint)> follower_;
   std::uint64_t sequence_ = 0;
   std::uint64_t actions_ = 0;
   std::priority_queue<Entry> queue_;

@@ -36,12 +36,12 @@ Endpoint endpoint_of_host(std::size_t index) {
 World::World(const WorldOptions& options)
     : time_(kTestNow), random_(options.seed), underlay_(time_, random_), network_(options.seed) {
   underlay_.set_quality(options.quality);
-  locations_ = make_locations(options.location, time_, random_);
+  locations_ = Locations::create(options.location, time_, options.seed, options.quality.delay);
   for (std::size_t i = 0; i < options.hosts; ++i) {
     const TestNode& identity = network_.add_node("host-" + std::to_string(i));
     hosts_.push_back(
         std::make_unique<SimHost>(time_, underlay_, network_, identity, endpoint_of_host(i), random_.u64(),
-                                  [this](const SimHost& host) { return locations_->make(host, endpoint_of_host(0)); }));
+                                  [this](SimHost& host) { return locations_->make(host, endpoint_of_host(0)); }));
   }
   for (std::size_t i = 0; i < options.vms; ++i) {
     vms_.push_back(std::make_unique<SimVm>(time_, mac_of_vm(i), ip_of_vm(i)));

@@ -30,6 +30,8 @@ inline constexpr std::chrono::milliseconds kDowntime{100};
 
 class World {
  public:
+  struct Locations;  // the location services' shared part
+
   explicit World(const WorldOptions& options);
   ~World();
   World(const World&) = delete;
@@ -57,8 +59,6 @@ class World {
   [[nodiscard]] std::uint64_t migrations() const { return migrations_; }
 
  private:
-  struct Locations;  // the location services' shared part
-
   VirtualTime time_;
   SeededRandom random_;
   Underlay underlay_;
