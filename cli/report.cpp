@@ -131,8 +131,10 @@ std::string report_status(const StatusReport& report) {
   object["node_id"] = to_string(report.node.id);
   object["usable"] = report.usable;
   object["problems"] = report.problems;
+  // A service without other nodes is connected to itself; an operator means others.
+  const LocationStatus& location = report.node.location;
   object["location"] = {
-      {"connected", report.node.location.connected}, {"nodes", location.nodes}, {"lone", report.lone}};
+      {"connected", location.connected && location.nodes > 0}, {"nodes", location.nodes}, {"lone", report.lone}};
   object["endpoints"] = list_of(report.node.endpoints);
   object["tap"] = report.tap;
   object["bridge"] = report.bridge;
