@@ -23,7 +23,7 @@ struct FdbEvent {
 // After an overflow (ENOBUFS) it dumps the database again and reports what differs, so that nothing is missed for
 // good. A change on the same port is no event: the kernel tells of moves, not of frames.
 //
-// One thread. At most kFdbEntriesMax MACs are followed; further ones are ignored (overflowed()) until others go.
+// One thread. At most kFdbEntriesMax MACs are followed; further ones are ignored (ignored()) until others go.
 // Throws std::system_error when netlink itself fails.
 class FdbMonitor {
  public:
@@ -39,7 +39,7 @@ class FdbMonitor {
   // Until it returns nullopt: fd() does not tell of events that were read already.
   [[nodiscard]] std::optional<FdbEvent> poll_event();
   // How often a MAC was ignored, and how often the kernel dropped events (repaired by a dump).
-  [[nodiscard]] std::uint64_t overflowed() const;
+  [[nodiscard]] std::uint64_t ignored() const;
   [[nodiscard]] std::uint64_t redumped() const;
 
  private:

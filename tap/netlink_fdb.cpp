@@ -1,99 +1,79 @@
-// The path of an entry: kernel event or dump entry → handle_entry() → table of what is known → events that differ.
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <deque>
-#include <map>
 #include <system_error>
 
+#include "tap/fdb_table.h"
 #include "tap/netlink.h"
 #include "tap/rtnetlink.h"
 
 namespace rove {
-namespace {
-
-// With VLAN filtering a bridge learns a MAC once for each VLAN.
-struct FdbKey {
-  MacAddress mac;
-  std::uint16_t vlan = 0;
-  auto operator<=>(const FdbKey&) const = default;
-};
-
-struct FdbValue {
-  unsigned port = 0;
-  std::uint64_t heard = 0;  // the last event or dump that had it
-};
-
-}  // namespace
 
 struct FdbMonitor::Impl {
   explicit Impl(unsigned bridge_ifindex) : bridge(bridge_ifindex), socket({RTNLGRP_NEIGH}) { start_dump(); }
 
   void start_dump();
-  void finish_dump();
+  void handle_overflow();
   void handle_message(const NetlinkMessage& message);
-  void handle_present(const FdbKey& key, unsigned port, bool from_dump);
-  void handle_gone(const FdbKey& key, bool from_dump);
-  void erase(std::map<FdbKey, FdbValue>::iterator entry);
-  [[nodiscard]] bool has_mac(const MacAddress& mac) const;
+  void handle_dump_end(const NetlinkMessage& message);
+  void handle_entry(const NetlinkMessage& message, bool from_dump);
 
   unsigned bridge;
   NetlinkSocket socket;
   std::vector<NetlinkMessage> messages;
-  std::map<FdbKey, FdbValue> table;
-  std::deque<FdbEvent> events;
+  FdbTable table{kFdbEntriesMax};
   bool dumping = false;
-  bool dump_again = false;
+  bool dump_again = false;  // events were lost since the dump began
   std::uint32_t dump_sequence = 0;
-  // Counts events and dumps. What an event told since the dump's start is newer than what the dump tells.
-  std::uint64_t clock = 0;
-  std::uint64_t dump_started = 0;
-  std::map<FdbKey, std::uint64_t> deleted;  // entries that went since the dump's start
-  std::uint64_t overflowed = 0;
   std::uint64_t redumped = 0;
 };
 
 void FdbMonitor::Impl::start_dump() {
-  // The header is ifinfomsg, and the filter IFLA_MASTER, since Linux 3.5 (rtnl_fdb_dump); older ones ignore it.
+  // The kernel tells this form, with IFLA_MASTER as a filter, from ndmsg by its size (rtnl_fdb_dump).
   ifinfomsg head{};
   head.ifi_family = AF_BRIDGE;
   NetlinkRequest request{RTM_GETNEIGH, NLM_F_DUMP};
   request.header(head).add(IFLA_MASTER, std::uint32_t{bridge});
+  table.begin_dump();
   dump_sequence = socket.send(request);
-  dump_started = ++clock;
   dumping = true;
   dump_again = false;
-  deleted.clear();
 }
 
-void FdbMonitor::Impl::finish_dump() {
-  dumping = false;
-  deleted.clear();
-  if (dump_again) {
+void FdbMonitor::Impl::handle_overflow() {
+  ++redumped;
+  // A dump under way may have passed the entries whose events were lost: another one follows it.
+  if (dumping) {
+    dump_again = true;
+  } else {
     start_dump();
-    return;
-  }
-  for (auto entry = table.begin(); entry != table.end();) {
-    const auto here = entry++;
-    if (here->second.heard < dump_started) erase(here);
   }
 }
 
 void FdbMonitor::Impl::handle_message(const NetlinkMessage& message) {
-  const bool from_dump = dumping && message.sequence == dump_sequence && (message.flags & NLM_F_MULTI) != 0;
-  if (dumping && message.sequence == dump_sequence && (message.type == NLMSG_DONE || message.type == NLMSG_ERROR)) {
-    const int error = message.type == NLMSG_ERROR ? -load_native<std::int32_t>(message.payload).value_or(-EPROTO) : 0;
-    // ENODEV: the bridge is gone, and with it all of its entries.
-    if (error != 0 && error != ENODEV) {
-      throw std::system_error(error, std::generic_category(), "list the addresses that the bridge has learned");
-    }
-    finish_dump();
-    return;
+  const bool from_dump = dumping && message.sequence == dump_sequence;
+  if (from_dump && (message.type == NLMSG_DONE || message.type == NLMSG_ERROR)) {
+    handle_dump_end(message);
+  } else if (message.type == RTM_NEWNEIGH || message.type == RTM_DELNEIGH) {
+    if (from_dump && (message.flags & NLM_F_DUMP_INTR) != 0) dump_again = true;
+    handle_entry(message, from_dump);
   }
-  if (from_dump && (message.flags & NLM_F_DUMP_INTR) != 0) dump_again = true;
-  if (message.type != RTM_NEWNEIGH && message.type != RTM_DELNEIGH) return;
+}
+
+void FdbMonitor::Impl::handle_dump_end(const NetlinkMessage& message) {
+  const int error = message.type == NLMSG_ERROR ? -load_native<std::int32_t>(message.payload).value_or(-EPROTO) : 0;
+  // ENODEV: the bridge is gone, and with it all of its entries.
+  if (error != 0 && error != ENODEV) {
+    throw std::system_error(error, std::generic_category(), "list the addresses that the bridge has learned");
+  }
+  dumping = false;
+  table.end_dump(!dump_again);
+  if (dump_again) start_dump();
+}
+
+void FdbMonitor::Impl::handle_entry(const NetlinkMessage& message, bool from_dump) {
   const auto head = load_native<ndmsg>(message.payload);
   if (!head || head->ndm_family != AF_BRIDGE || (head->ndm_flags & NTF_SELF) != 0) return;
   const BytesView attributes = attributes_after<ndmsg>(message);
@@ -102,54 +82,16 @@ void FdbMonitor::Impl::handle_message(const NetlinkMessage& message) {
 
   const FdbKey key{MacAddress::from_bytes(address->data()),
                    find_attribute_as<std::uint16_t>(attributes, NDA_VLAN).value_or(0)};
-  // A permanent entry is the port's own address, also when it was learned elsewhere before.
-  const bool present = message.type == RTM_NEWNEIGH && (head->ndm_state & NUD_PERMANENT) == 0;
-  if (present) {
-    handle_present(key, static_cast<unsigned>(head->ndm_ifindex), from_dump);
-  } else if (message.type == RTM_DELNEIGH || table.count(key) > 0) {
-    handle_gone(key, from_dump);
-  }
-}
-
-void FdbMonitor::Impl::handle_present(const FdbKey& key, unsigned port, bool from_dump) {
-  const auto found = table.find(key);
-  if (from_dump) {
-    const bool told_since = found != table.end() && found->second.heard > dump_started;
-    if (told_since || deleted.count(key) > 0) return;
+  const auto port = static_cast<unsigned>(head->ndm_ifindex);
+  // A permanent entry is a port's own address. If it was learned elsewhere before, that has ended.
+  const bool is_own = (head->ndm_state & NUD_PERMANENT) != 0;
+  if (message.type == RTM_DELNEIGH || is_own) {
+    if (!from_dump) table.handle_deletion(key);
+  } else if (from_dump) {
+    table.handle_dumped(key, port);
   } else {
-    deleted.erase(key);
+    table.handle_event(key, port);
   }
-  const std::uint64_t heard = from_dump ? dump_started : ++clock;
-  if (found == table.end()) {
-    if (table.size() == kFdbEntriesMax) {
-      ++overflowed;
-      return;
-    }
-    table.emplace(key, FdbValue{port, heard});
-    events.push_back({key.mac, port, false});
-    return;
-  }
-  found->second.heard = heard;
-  if (found->second.port == port) return;
-  found->second.port = port;
-  events.push_back({key.mac, port, false});
-}
-
-void FdbMonitor::Impl::handle_gone(const FdbKey& key, bool from_dump) {
-  if (dumping && !from_dump && deleted.size() < kFdbEntriesMax) deleted.emplace(key, ++clock);
-  const auto found = table.find(key);
-  if (found != table.end()) erase(found);
-}
-
-void FdbMonitor::Impl::erase(std::map<FdbKey, FdbValue>::iterator entry) {
-  const FdbEvent event{entry->first.mac, entry->second.port, true};
-  table.erase(entry);
-  if (!has_mac(event.mac)) events.push_back(event);
-}
-
-bool FdbMonitor::Impl::has_mac(const MacAddress& mac) const {
-  const auto first = table.lower_bound(FdbKey{mac, 0});
-  return first != table.end() && first->first.mac == mac;
 }
 
 FdbMonitor::FdbMonitor(unsigned bridge_ifindex) : impl_(std::make_unique<Impl>(bridge_ifindex)) {}
@@ -163,28 +105,19 @@ int FdbMonitor::fd() const {
 
 std::optional<FdbEvent> FdbMonitor::poll_event() {
   Impl& impl = *impl_;
-  while (impl.events.empty()) {
-    const NetlinkSocket::Received received = impl.socket.receive(impl.messages);
-    if (received == NetlinkSocket::Received::Nothing) return std::nullopt;
-    if (received == NetlinkSocket::Received::Overflow) {
-      ++impl.redumped;
-      // A dump under way may have passed the entries whose events were lost: another one follows it.
-      if (impl.dumping) {
-        impl.dump_again = true;
-      } else {
-        impl.start_dump();
-      }
-      continue;
+  while (true) {
+    if (const auto event = impl.table.poll_event()) return event;
+    switch (impl.socket.receive(impl.messages)) {
+      case NetlinkSocket::Received::Nothing: return std::nullopt;
+      case NetlinkSocket::Received::Overflow: impl.handle_overflow(); break;
+      case NetlinkSocket::Received::Messages:
+        for (const NetlinkMessage& message : impl.messages) impl.handle_message(message);
     }
-    for (const NetlinkMessage& message : impl.messages) impl.handle_message(message);
   }
-  const FdbEvent event = impl.events.front();
-  impl.events.pop_front();
-  return event;
 }
 
-std::uint64_t FdbMonitor::overflowed() const {
-  return impl_->overflowed;
+std::uint64_t FdbMonitor::ignored() const {
+  return impl_->table.ignored();
 }
 
 std::uint64_t FdbMonitor::redumped() const {
