@@ -42,8 +42,8 @@ Result<RemoteParty> verify_party(const TrustAnchor& anchor, const HandshakePaylo
   if (!record) return tl::make_unexpected(record.error());
   if (record->record.node != certificate->key()) return fail(Error::NotAllowed);
 
-  return RemoteParty{std::make_shared<const Certificate>(*std::move(certificate)), *std::move(record),
-                     payload.observed};
+  return RemoteParty{std::make_shared<const Certificate>(*std::move(certificate)), *std::move(record), payload.observed,
+                     payload.timestamp};
 }
 
 }  // namespace

@@ -56,6 +56,7 @@ struct RemoteParty {
   std::shared_ptr<const Certificate> certificate;
   SignedNodeRecord record;
   std::optional<Endpoint> observed;  // where it saw us; nullopt when it had not
+  Tai64n timestamp{};
 };
 
 // What a completed handshake gives.

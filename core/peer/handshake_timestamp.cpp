@@ -33,6 +33,7 @@ TimestampTable::Order TimestampTable::compare(const NodeId& initiator, const Tai
 void TimestampTable::accept(const NodeId& initiator, const Tai64n& timestamp) {
   const auto [it, inserted] = last_.try_emplace(initiator, timestamp);
   if (!inserted) {
+    if (timestamp <= it->second) return;
     by_age_.erase({it->second, initiator});
     it->second = timestamp;
   }

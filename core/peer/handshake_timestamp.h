@@ -37,7 +37,8 @@ class TimestampTable {
   enum class Order : std::uint8_t { Newer, Same, Older };
   // How `timestamp` relates to the last one accepted; Newer when there is none.
   [[nodiscard]] Order compare(const NodeId& initiator, const Tai64n& timestamp) const;
-  // The handshake was verified.
+  // A handshake was verified: an init, or a response. The latter's timestamp tells which of the peer's inits are
+  // older than the session that it made. One that is not newer changes nothing.
   void accept(const NodeId& initiator, const Tai64n& timestamp);
   [[nodiscard]] std::size_t size() const { return last_.size(); }
 

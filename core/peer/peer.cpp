@@ -139,6 +139,7 @@ void Peer::handle_response(Now now, const Endpoint& from, SessionIndex index, By
     attempt_.reset();
     return;
   }
+  context_.timestamps.accept(id_, completed->responder.timestamp);
   Session session(now.steady, Session::Role::Initiator, ++context_.last_serial, std::move(attempt_->lease),
                   std::move(completed->session));
   establish(now, from, std::move(session), std::move(completed->responder));
@@ -214,10 +215,7 @@ void Peer::establish(Now now, const Endpoint& from, Session session, RemoteParty
   arm(Timer::Renew, current_->created() + (is_ours ? kRenewAfter : kRenewAsResponderAfter) + jitter);
   endpoint_ = from;
   suggested_.reset();
-  last_heard_ = now.steady;
-  arm(Timer::Ping, now.steady + kKeepaliveAfter);
-  arm(Timer::Silence, now.steady + kPeerSilence);
-  arm(Timer::Down, now.steady + kPeerTimeout);
+  restart_silence(now);
   arm_expiry();
   context_.sessions_changed = true;
   if (is_news) {
@@ -233,13 +231,18 @@ void Peer::note_heard(Now now, Session& session, const Endpoint& from, bool newe
     establish(now, from, std::move(confirmed.session), std::move(confirmed.initiator));
     return;
   }
-  last_heard_ = now.steady;
+  restart_silence(now);
   if (newest && endpoint_ != from) {
     endpoint_ = from;
     context_.sessions_changed = true;
   }
   if (from_silence_) stop_handshake();
-  arm(Timer::Ping, now.steady + kKeepaliveAfter);
+}
+
+void Peer::restart_silence(Now now) {
+  last_heard_ = now.steady;
+  const bool is_ours = current_ && current_->role() == Session::Role::Initiator;
+  arm(Timer::Ping, now.steady + (is_ours ? kKeepaliveAfter : kKeepaliveAsResponderAfter));
   arm(Timer::Silence, now.steady + kPeerSilence);
   arm(Timer::Down, now.steady + kPeerTimeout);
 }

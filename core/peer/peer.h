@@ -37,7 +37,9 @@ inline constexpr std::array<std::chrono::seconds, 3> kRetryIntervals{std::chrono
 // and must not make this node flood whoever is named there.
 inline constexpr unsigned kFullRounds = 3;
 inline constexpr std::chrono::seconds kKeepaliveAfter{10};  // without anything heard
-inline constexpr std::chrono::seconds kPingInterval{1};     // while a ping is unanswered
+// The initiator's ping serves both: the responder leaves it the time to arrive.
+inline constexpr std::chrono::seconds kKeepaliveAsResponderAfter{11};
+inline constexpr std::chrono::seconds kPingInterval{1};  // while a ping is unanswered
 // Silence after which the peer may have lost the session (a restart): a handshake starts.
 inline constexpr std::chrono::seconds kPeerSilence{15};
 // An answered init whose session is not confirmed by then is forgotten.
@@ -134,6 +136,7 @@ class Peer {
   [[nodiscard]] Session* find_session(SessionIndex index);
   void establish(Now now, const Endpoint& from, Session session, RemoteParty remote);
   void note_heard(Now now, Session& session, const Endpoint& from, bool newest);
+  void restart_silence(Now now);
   void go_down(Now now, bool closed);
   void expire_sessions(Now now);
   void arm_expiry();

@@ -20,6 +20,7 @@ struct PeerContext {
   Random& random;
 
   TimestampClock clock{};
+  TimestampTable timestamps{};
   SessionIndexTable indexes{};
   std::uint64_t last_serial = 0;
   // Both are emptied by the caller in the turn that filled them, so they need no limit of their own: one input

@@ -59,7 +59,6 @@ struct PeerSet::Impl {
   HandshakeIdentity identity;
   PeerContext context;
   HandshakeGate gate;
-  TimestampTable timestamps;
   Peers peers;  // after `context`, which they borrow
   std::set<std::pair<TimePoint, NodeId>> deadlines;
 };
@@ -114,7 +113,7 @@ void PeerSet::Impl::handle_init(Now now, const Endpoint& from, std::size_t datag
     return;
   }
   const Tai64n timestamp = handshake.payload().timestamp;
-  const auto order = timestamps.compare(envelope.sender, timestamp);
+  const auto order = context.timestamps.compare(envelope.sender, timestamp);
   if (order == TimestampTable::Order::Same) {
     ++context.counters.handshakes_repeated;
     return;
@@ -123,7 +122,7 @@ void PeerSet::Impl::handle_init(Now now, const Endpoint& from, std::size_t datag
     ++context.counters.handshakes_refused;
     return;
   }
-  timestamps.accept(envelope.sender, timestamp);
+  context.timestamps.accept(envelope.sender, timestamp);
 
   const NodeKey key = handshake.initiator().certificate->key();
   const Result<DhPublic> static_key = dh_public_of(key);
