@@ -216,8 +216,9 @@ struct ControlLoop::Impl {
     const NodeStatus status = p.node.status();
     p.underlay.handle_timeout(now.steady, status.location.connected);
     tell_readiness(now, status);
-    if (p.state.is_due(now.steady)) {
-      p.state.save(now, status.last_stamp, status.highest_sequence, p.location.known_nodes());
+    std::vector<KnownDhtNode> known_nodes = p.location.known_nodes();
+    if (p.state.is_due(now.steady, known_nodes)) {
+      p.state.save(now, status.last_stamp, status.highest_sequence, std::move(known_nodes));
     }
   }
 

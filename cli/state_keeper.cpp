@@ -12,6 +12,10 @@ StateKeeper::StateKeeper(StateStore store, Log& log, Now now) : store_(std::move
   save(now, loaded_.first_stamp, loaded_.highest_sequence, loaded_.known_nodes);
 }
 
+bool StateKeeper::is_due(TimePoint now, const std::vector<KnownDhtNode>& known_nodes) const {
+  return now >= next_save_ || (!has_nodes_ && !known_nodes.empty() && problem_.empty());
+}
+
 void StateKeeper::save(Now now, std::uint64_t last_stamp, std::uint64_t highest_sequence,
                        std::vector<KnownDhtNode> known_nodes) {
   next_save_ = now.steady + StateStore::kSaveInterval;
@@ -31,6 +35,7 @@ void StateKeeper::write(const NodeState& state) {
   std::string problem;
   try {
     store_.save(state);
+    has_nodes_ = !state.known_nodes.empty();
   } catch (const std::exception& error) {
     problem = error.what();
   }

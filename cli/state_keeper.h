@@ -20,7 +20,9 @@ class StateKeeper {
 
   // What the last run left.
   [[nodiscard]] const NodeState& loaded() const { return loaded_; }
-  [[nodiscard]] bool is_due(TimePoint now) const { return now >= next_save_; }
+  // Every kSaveInterval, and as soon as there are nodes to remember where there were none: a node that is killed
+  // early must find the others again.
+  [[nodiscard]] bool is_due(TimePoint now, const std::vector<KnownDhtNode>& known_nodes) const;
   // `last_stamp` and `highest_sequence` as Node says, `known_nodes` as DhtLocation does.
   void save(Now now, std::uint64_t last_stamp, std::uint64_t highest_sequence, std::vector<KnownDhtNode> known_nodes);
   // The same for the last time: nothing will be sent any more.
@@ -36,6 +38,7 @@ class StateKeeper {
   Log& log_;
   NodeState loaded_;
   TimePoint next_save_{};
+  bool has_nodes_ = false;  // in the file
   std::string problem_;
 };
 

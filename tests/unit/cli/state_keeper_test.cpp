@@ -24,10 +24,22 @@ TEST_CASE("StateKeeper: is due every 30 seconds, not before") {
   Log log{LogLevel::Error};
   StateKeeper keeper{StateStore{directory / "state"}, log, at(std::chrono::seconds{0})};
 
-  CHECK_FALSE(keeper.is_due(at(std::chrono::seconds{29}).steady));
-  CHECK(keeper.is_due(at(std::chrono::seconds{30}).steady));
+  CHECK_FALSE(keeper.is_due(at(std::chrono::seconds{29}).steady, {}));
+  CHECK(keeper.is_due(at(std::chrono::seconds{30}).steady, {}));
   keeper.save(at(std::chrono::seconds{30}), 1, 1, {});
-  CHECK_FALSE(keeper.is_due(at(std::chrono::seconds{59}).steady));
+  CHECK_FALSE(keeper.is_due(at(std::chrono::seconds{59}).steady, {}));
+}
+
+TEST_CASE("StateKeeper: the first nodes that are known are saved at once, later ones with the next save") {
+  init_crypto();
+  const TemporaryDirectory directory;
+  Log log{LogLevel::Error};
+  StateKeeper keeper{StateStore{directory / "state"}, log, at(std::chrono::seconds{0})};
+  const std::vector<KnownDhtNode> nodes{{{}, *parse_endpoint("203.0.113.1:7683", 0)}};
+
+  CHECK(keeper.is_due(at(std::chrono::seconds{1}).steady, nodes));
+  keeper.save(at(std::chrono::seconds{1}), 1, 1, nodes);
+  CHECK_FALSE(keeper.is_due(at(std::chrono::seconds{2}).steady, nodes));
 }
 
 TEST_CASE("StateKeeper: a daemon that is killed at once, twice, never starts at a stamp that was used") {
