@@ -69,7 +69,7 @@ struct DhtEngine::Impl {
   void issue_lookups();
   void fetch_certificates(Clock::time_point now);
   void collect(Clock::time_point now);
-  void handle_found(DhtInstance::Found found);
+  void handle_found(const DhtInstance::Found& found);
   void handle_done(Clock::time_point now, const DhtInstance::Done& done);
   void finish_lookup(const LookupTable::Lookup& lookup, bool reached);
   void keep_house(Clock::time_point now);
@@ -80,6 +80,7 @@ struct DhtEngine::Impl {
   void ping_one(const std::vector<Endpoint>& candidates);
   [[nodiscard]] bool is_ours(const Endpoint& endpoint) const;
   [[nodiscard]] std::vector<Endpoint> seeds() const;
+  [[nodiscard]] std::vector<Endpoint> good_endpoints() const;
   [[nodiscard]] bool may_wait(Clock::time_point now) const;
   void push_record(const LocationKey& key, std::optional<LookupId> lookup, StoredRecord record);
 
@@ -169,14 +170,17 @@ void DhtEngine::Impl::obey(Clock::time_point now, Supervisor::Order order) {
       build();
       lookups.restart_running();
       break;
-    case Supervisor::Order::Keepalive: {
-      std::vector<Endpoint> candidates;
-      for (const KnownDhtNode& node : instance->nodes()) candidates.push_back(node.endpoint);
-      ping_one(candidates);
+    case Supervisor::Order::Keepalive: ping_one(good_endpoints()); break;
+    case Supervisor::Order::Reread: watches.reread_all(now); break;
+    case Supervisor::Order::MergePing: {
+      // Whoever is good is in our part of the network already.
+      const std::vector<Endpoint> good = good_endpoints();
+      std::vector<Endpoint> others = seeds();
+      std::erase_if(others,
+                    [&](const Endpoint& seed) { return std::find(good.begin(), good.end(), seed) != good.end(); });
+      ping_one(others);
       break;
     }
-    case Supervisor::Order::Reread: watches.reread_all(now); break;
-    case Supervisor::Order::MergePing: ping_one(seeds()); break;
   }
 }
 
@@ -240,29 +244,31 @@ void DhtEngine::Impl::fetch_certificates(Clock::time_point now) {
 }
 
 void DhtEngine::Impl::collect(Clock::time_point now) {
-  while (auto outcome = instance->poll_outcome()) {
-    std::visit(Overloaded{[&](DhtInstance::Found& found) { handle_found(std::move(found)); },
+  while (const auto outcome = instance->poll_outcome()) {
+    std::visit(Overloaded{[&](const DhtInstance::Found& found) { handle_found(found); },
                           [&](const DhtInstance::Done& done) { handle_done(now, done); }},
                *outcome);
   }
 }
 
-void DhtEngine::Impl::handle_found(DhtInstance::Found found) {
+void DhtEngine::Impl::handle_found(const DhtInstance::Found& found) {
   if (!found.get) {
-    if (watches.contains(found.key)) push_record(found.key, std::nullopt, std::move(found.record));
+    if (watches.contains(found.key)) push_record(found.key, std::nullopt, found.record);
     return;
   }
   if (!lookups.note_value(*found.get, found.value_id)) return;
-  std::visit(Overloaded{[&](const LookupId& id) { push_record(found.key, id, std::move(found.record)); },
-                        [&](const WatchReread&) {
-                          if (watches.contains(found.key))
-                            push_record(found.key, std::nullopt, std::move(found.record));
-                        },
-                        [&](const CertificateFetch& fetch) {
-                          if (found.record.kind != RecordKind::Certificate) return;
-                          (void)policy.add_certificate(fetch.node, found.record.bytes, wall);  // or another value is it
-                        }},
-             lookups.find(*found.get)->purpose);
+  for (const LookupPurpose& purpose : lookups.find(*found.get)->purposes) {
+    std::visit(Overloaded{[&](const LookupId& id) { push_record(found.key, id, found.record); },
+                          [&](const WatchReread&) {
+                            if (watches.contains(found.key)) push_record(found.key, std::nullopt, found.record);
+                          },
+                          [&](const CertificateFetch& fetch) {
+                            if (found.record.kind != RecordKind::Certificate) return;
+                            // When it is not the one, another value may be.
+                            (void)policy.add_certificate(fetch.node, found.record.bytes, wall);
+                          }},
+               purpose);
+  }
 }
 
 void DhtEngine::Impl::handle_done(Clock::time_point now, const DhtInstance::Done& done) {
@@ -273,10 +279,9 @@ void DhtEngine::Impl::handle_done(Clock::time_point now, const DhtInstance::Done
 }
 
 void DhtEngine::Impl::finish_lookup(const LookupTable::Lookup& lookup, bool reached) {
-  if (const auto* id = std::get_if<LookupId>(&lookup.purpose)) {
-    events.push_back(LookupDone{*id, reached});
-  } else if (std::holds_alternative<CertificateFetch>(lookup.purpose)) {
-    --certificate_fetches;
+  for (const LookupPurpose& purpose : lookup.purposes) {
+    if (const auto* id = std::get_if<LookupId>(&purpose)) events.push_back(LookupDone{*id, reached});
+    if (std::holds_alternative<CertificateFetch>(purpose)) --certificate_fetches;
   }
 }
 
@@ -351,6 +356,12 @@ std::vector<Endpoint> DhtEngine::Impl::seeds() const {
   for (const Endpoint& endpoint : config.bootstrap) add(endpoint);
   for (const KnownDhtNode& node : known.list()) add(node.endpoint);
   return all;
+}
+
+std::vector<Endpoint> DhtEngine::Impl::good_endpoints() const {
+  std::vector<Endpoint> good;
+  for (const KnownDhtNode& node : instance->nodes()) good.push_back(node.endpoint);
+  return good;
 }
 
 // While the search for other nodes is young, a lookup waits for its result.
