@@ -108,6 +108,12 @@ def excess(figures):
     return [client["longest_gap_ms"] - figures["paused_ms"] for client in figures["clients"].values()]
 
 
+def columns(rows):
+    """Rows of cells as lines of text in which the cells stand below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
 def table(moves):
     """The figures as text, one row for each move."""
     head = ("move", "QEMU's downtime", "paused", "longest gap", "", "", "lost", "duplicated", "TCP", "data", "lookup")
@@ -123,8 +129,7 @@ def table(moves):
             "+".join(str(client["duplicated"]) for client in clients),
             "yes" if move["tcp_alive"] else "NO", "yes" if move["data_intact"] else "NO",
             "–" if after is None else f"{after:.0f}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    lines = columns(rows)
     lines.insert(2, "-" * max(len(line) for line in lines))
     over = [value for move in moves for value in excess(move)]
     if over:

@@ -9,7 +9,7 @@ import sys
 import time
 
 import sites
-from experiment import Experiment, route, table
+from experiment import Experiment, columns, route, table
 from guest_image import GuestImage
 from overlay import FlatOverlay, RoveOverlay
 
@@ -111,7 +111,9 @@ def show(lab, overlay, arguments, say, image):
         moves.append(experiment.move(target))
         if overlay.has_lookup:
             answer = overlay.rove("b", "lookup", sites.GUEST4, check=False)
-            print(f"  at b: rove lookup {sites.GUEST4}\n    " + answer.stdout.strip().replace("\n", "\n    "))
+            print(f"  at b: rove lookup {sites.GUEST4}")
+            rows = [line.split("\t") for line in answer.stdout.splitlines()]
+            print("\n".join(f"    {line}" for line in columns(rows)))
         if number == 1:
             overlay.kill_bootstrap(say)
     broken = experiment.finish()

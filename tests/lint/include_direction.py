@@ -33,7 +33,7 @@ LIBRARIES = (
     (r"^libtasn1", r"^(core/identity/[^/]+\.cpp|tests/.*)$"),
     (r"^tl/expected", r"^core/base/result\.h$"),
     (r"^msgpack", r"^(core/location/record\.cpp|dht/message_check\.cpp|tests/.*)$"),
-    (r"^asio", r"^(cli|tap)/.*$"),
+    (r"^asio", r"^(cli|tap|tests)/.*$"),
     (r"^(netlink/|linux/(rtnetlink|neighbour|netlink|if_link|if_bridge))", r"^(tap/.*|tests/.*)$"),
     (r"^(CLI/|toml|nlohmann/|spdlog/|httplib|systemd/)", r"^(cli/.*|tests/.*)$"),
     (r"^fmt/", r"^(cli|dht|tap|tests)/.*$"),
