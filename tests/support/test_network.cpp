@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/crypto/hash.h"
 
 namespace rove {
 namespace {
@@ -21,6 +22,7 @@ TestNetwork::TestNetwork(std::uint64_t seed) : TestNetwork(seed, {prefix_of("10.
 
 TestNetwork::TestNetwork(std::uint64_t seed, const std::vector<Prefix>& subnets)
     : random_(seed), key_(NetworkKey::generate(random_)), subnets_(subnets) {
+  init_crypto();
   auto authority = Authority::create("testnet", subnets_, SigningSeed::generate(random_), kValidity, random_);
   ROVE_CHECK(authority.has_value());
   authority_ = std::move(*authority);
