@@ -74,10 +74,7 @@ struct Forwarder::Impl {
     ++counters.frames_unproven;
   }
 
-  [[nodiscard]] const VmView* find_vm(const MacAddress& mac) const {
-    const auto it = snapshot->vms.find(mac);
-    return it == snapshot->vms.end() ? nullptr : &it->second;
-  }
+  [[nodiscard]] const VmView* find_vm(const MacAddress& mac) const { return snapshot->vms.find(mac); }
 
   // ---- sealing ----------------------------------------------------------------------------------
 
@@ -241,7 +238,8 @@ struct Forwarder::Impl {
 
   void handle_snapshot(TimePoint now, std::shared_ptr<const Snapshot> next) {
     ROVE_CHECK(next != nullptr);
-    sessions.handle_snapshot(now, *next);
+    const bool same_sessions = next->sessions_version != 0 && next->sessions_version == snapshot->sessions_version;
+    if (!same_sessions) sessions.handle_snapshot(now, *next);
     snapshot = std::move(next);
   }
 

@@ -11,6 +11,7 @@
 #include "core/base/time.h"
 #include "core/crypto/aead.h"
 #include "core/crypto/keys.h"
+#include "core/forward/vm_map.h"
 
 namespace rove {
 
@@ -28,27 +29,14 @@ struct SessionView {
   TimePoint expires{};  // neither sealed nor opened from here on
 };
 
-// A VM as the packet path sees it.
-struct VmView {
-  enum class Place : std::uint8_t { Local, Remote };
-  Place place = Place::Local;
-  NodeId owner{};                // Remote: who hosts it
-  std::vector<IpAddress> ips{};  // of its current claim: what it may send from
-  bool sourceless = false;       // any source IP may be used (a router)
-  // Who had it before us, and until when that node may forward to us. Also while it is Remote and forwarded itself:
-  // a VM that moved twice within seconds.
-  NodeId previous_owner{};
-  TimePoint takeover_until{};
-  // Remote: it was here until lately; frames from peers that still think so are forwarded until then.
-  TimePoint forward_until{};
-};
-
 struct Snapshot {
-  std::unordered_map<MacAddress, VmView> vms;
+  VmMap vms;
   std::unordered_map<SessionIndex, SessionView> sessions;  // by local index: everything we can open
   std::unordered_map<NodeId, SessionIndex> current;        // peer → local index of the session to seal with
-  std::vector<Prefix> subnets;                             // the network's virtual subnets
-  std::size_t inner_mtu = 1400;                            // largest IP packet inside, octets
+  // Differs whenever `sessions` or `current` do; 0: not kept, compare them.
+  std::uint64_t sessions_version = 0;
+  std::vector<Prefix> subnets;   // the network's virtual subnets
+  std::size_t inner_mtu = 1400;  // largest IP packet inside, octets
 };
 
 }  // namespace rove

@@ -149,7 +149,7 @@ void Node::Impl::pump(Now now) {
   while (auto event = peers.poll_event()) handle_peer_event(now, std::move(*event));
   ask_questions();
   send_pushes(now);
-  if (peers.take_sessions_changed()) snapshot_dirty = true;
+  if (peers.take_sessions_changed()) sessions_dirty = snapshot_dirty = true;
 }
 
 void Node::Impl::handle_peer_event(Now now, PeerEvent event) {
@@ -158,7 +158,6 @@ void Node::Impl::handle_peer_event(Now now, PeerEvent event) {
   } else if (const auto* down = std::get_if<PeerDown>(&event)) {
     pusher.forget_peer(down->peer);
     std::erase_if(unproven, [down](const Unproven& held) { return held.peer == down->peer; });
-    snapshot_dirty = true;
     report(now, NodeEvent::Kind::PeerDown, down->peer, std::nullopt, down->closed ? "reason=closed" : "reason=silent");
   } else if (const auto* lost = std::get_if<PeerUnreachable>(&event)) {
     report(now, NodeEvent::Kind::PeerUnreachable, lost->peer, std::nullopt, "");
@@ -177,7 +176,6 @@ void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
   location.add_certificate(up.peer, up.certificate->der());
   const bool newer = directory.offer_record(now, up.record);
   if (const auto peer = peers.find_peer(up.peer)) budget.set_proven(now.steady, peer->endpoint);
-  snapshot_dirty = true;
   report(now, NodeEvent::Kind::PeerUp, up.peer, std::nullopt, "");
 
   // Membership travels over sessions too, so that it does not hang on the location service.
@@ -249,7 +247,7 @@ void Node::Impl::handle_timeout(Now now) {
   finish_lookups(now);
   if (claims_expire_at <= now.steady) {
     claims_expire_at = now.steady + kExpireInterval;
-    if (claims.expire(now.wall)) snapshot_dirty = true;
+    if (claims.expire(now.wall)) refresh_all_views();
   }
   while (!injections.empty() && injections.front().at <= now.steady) {
     const MacAddress mac = injections.front().mac;
@@ -277,36 +275,64 @@ void Node::Impl::report(Now now, NodeEvent::Kind kind, const NodeId& peer, std::
   events.push_back({kind, now.steady, name, vm, std::move(detail)});
 }
 
-std::shared_ptr<const Snapshot> Node::Impl::make_snapshot() const {
-  auto snapshot = std::make_shared<Snapshot>();
+std::shared_ptr<const Snapshot> Node::Impl::make_snapshot() {
+  if (views_evicted != claims.evicted()) refresh_all_views();
+  if (sessions_dirty) {
+    sessions_dirty = false;
+    session_part.sessions.clear();
+    session_part.current.clear();
+    peers.fill(session_part);
+    ++session_part.sessions_version;
+  }
+  auto snapshot = std::make_shared<Snapshot>(session_part);
+  snapshot->vms = views;
   snapshot->subnets = config.subnets;
   snapshot->inner_mtu = config.inner_mtu;
-  peers.fill(*snapshot);
-  claims.for_each_live([this, &snapshot](const SignedClaim& signed_claim) {
-    const Claim& claim = signed_claim.claim;
-    if (claim.owner == own_key) return;  // what is here follows from `vms`
-    VmView& view = snapshot->vms[claim.mac];
-    view.place = VmView::Place::Remote;
-    view.owner = node_id_of(claim.owner);
-    view.ips = claim.ips;
-  });
-  for (const auto& [mac, vm] : vms.vms()) {
-    if (vm.state == LocalVm::State::Gone) continue;
-    VmView& view = snapshot->vms[mac];
-    // Also of a VM that moved on: what its owner before us forwards to us, we forward once more.
-    view.previous_owner = vm.previous_owner;
-    view.takeover_until = vm.takeover_until;
-    if (vm.state == LocalVm::State::Forwarding) {
-      view.place = VmView::Place::Remote;
-      view.owner = vm.forward_to;
-      view.forward_until = vm.forward_until;
-      continue;
-    }
-    view.place = VmView::Place::Local;
-    view.owner = {};
-    view.ips = vm.claim.claim.ips;
-  }
   return snapshot;
+}
+
+void Node::Impl::refresh_view(const MacAddress& mac) {
+  snapshot_dirty = true;
+  const SignedClaim* claim = claims.find(VmAddress{mac});
+  const LocalVm* vm = vms.find(mac);
+  if (vm != nullptr && vm->state == LocalVm::State::Gone) vm = nullptr;
+  // A claim of ours counts only with the VM here; one from before a restart says nothing.
+  if (claim != nullptr && claim->claim.owner == own_key) claim = nullptr;
+  if (vm == nullptr && claim == nullptr) {
+    views.erase(mac);
+    return;
+  }
+  VmView view;
+  if (claim != nullptr) {
+    view.place = VmView::Place::Remote;
+    view.owner = node_id_of(claim->claim.owner);
+    view.ips = claim->claim.ips;
+  }
+  if (vm != nullptr) {
+    // Also of a VM that moved on: what its owner before us forwards to us, we forward once more.
+    view.previous_owner = vm->previous_owner;
+    view.takeover_until = vm->takeover_until;
+    if (vm->state == LocalVm::State::Forwarding) {
+      view.place = VmView::Place::Remote;
+      view.owner = vm->forward_to;
+      view.forward_until = vm->forward_until;
+    } else {
+      view.place = VmView::Place::Local;
+      view.owner = {};
+      view.ips = vm->claim.claim.ips;
+    }
+  }
+  views[mac] = std::move(view);
+}
+
+void Node::Impl::refresh_all_views() {
+  views.clear();
+  views_evicted = claims.evicted();
+  std::vector<MacAddress> macs;
+  claims.for_each_live([&macs](const SignedClaim& claim) { macs.push_back(claim.claim.mac); });
+  for (const auto& [mac, vm] : vms.vms()) macs.push_back(mac);
+  for (const MacAddress& mac : macs) refresh_view(mac);
+  snapshot_dirty = true;
 }
 
 std::optional<TimePoint> Node::Impl::next_timeout() const {

@@ -183,7 +183,7 @@ void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddres
   arrivals.erase(mac);
   sources[signed_claim.id] = LookupSource::Local;
   if (watches.erase(mac) > 0) location.unwatch(keys.of(VmAddress{mac}));
-  snapshot_dirty = true;
+  refresh_view(mac);
 
   if (gone) {
     for (const IpAddress& ip : removed) {
@@ -223,7 +223,7 @@ void Node::Impl::release_vm(Now now, const MacAddress& mac, std::string reason) 
   (void)claims.offer(now, signed_claim, *own_certificate);  // ours, one above our live one
   highest_sequence = std::max(highest_sequence, signed_claim.claim.sequence);
   vms.set_gone(now.steady, signed_claim);
-  snapshot_dirty = true;
+  refresh_view(mac);
   publish(signed_claim);
   push_to_all(now, signed_claim, NodeId{});
   report(now, NodeEvent::Kind::VmReleased, NodeId{}, mac, std::move(reason));
@@ -284,7 +284,7 @@ void Node::Impl::handle_vm_timers(Now now) {
         break;
       case VmTable::Due::Kind::ForwardingEnded:
         vms.erase(due.mac);
-        snapshot_dirty = true;
+        refresh_view(due.mac);
         report(now, NodeEvent::Kind::VmForwardingEnded, NodeId{}, due.mac, "");
         break;
     }
@@ -339,7 +339,6 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
   ++counters.claims_accepted;
   if (sources.size() > kClaimTableMax) sources.clear();
   sources[signed_claim.id] = source;
-  snapshot_dirty = true;
 
   const LocalVm* vm = vms.find(claim.mac);
   const bool live_here = vm != nullptr && vm->state == LocalVm::State::Live;
@@ -351,6 +350,7 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
     if (vm != nullptr && vm->state == LocalVm::State::Forwarding) vms.set_forwarding(now.steady, claim.mac, owner);
     reach(now, owner);
   }
+  refresh_view(claim.mac);
   if (const auto arrival = arrivals.find(claim.mac); arrival != arrivals.end()) {
     arrival->second.deadline = now.steady;
     finish_arrivals(now);

@@ -114,7 +114,10 @@ struct Node::Impl {
   void publish_own_record(Now now);
   void emit(WorkerCommand command);
   void report(Now now, NodeEvent::Kind kind, const NodeId& peer, std::optional<MacAddress> vm, std::string detail);
-  [[nodiscard]] std::shared_ptr<const Snapshot> make_snapshot() const;
+  [[nodiscard]] std::shared_ptr<const Snapshot> make_snapshot();
+  // What the packet path is to know of this MAC has changed.
+  void refresh_view(const MacAddress& mac);
+  void refresh_all_views();
   [[nodiscard]] std::optional<TimePoint> next_timeout() const;
   [[nodiscard]] NodeStatus status() const;
 
@@ -251,6 +254,10 @@ struct Node::Impl {
   std::vector<OperatorLookup> operator_lookups;
   std::uint64_t last_ticket = 0;
 
+  VmMap views;                      // for the next snapshot
+  std::uint64_t views_evicted = 0;  // claims.evicted() when `views` was last made as a whole
+  Snapshot session_part;            // sessions, current and their version
+  bool sessions_dirty = true;
   bool snapshot_dirty = true;
   std::deque<OutgoingDatagram> transmits;
   std::deque<WorkerCommand> commands;

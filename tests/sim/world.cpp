@@ -123,13 +123,13 @@ std::vector<std::string> World::find_disagreements() {
     for (std::size_t v = 0; v < vms_.size(); ++v) {
       const std::string what = "host-" + std::to_string(h) + " on " + to_string(vms_[v]->mac());
       SimHost& truth = *hosts_[places_[v]];
-      const auto view = hosts_[h]->snapshot().vms.find(vms_[v]->mac());
-      if (view == hosts_[h]->snapshot().vms.end()) {
+      const VmView* view = hosts_[h]->snapshot().vms.find(vms_[v]->mac());
+      if (view == nullptr) {
         if (h == places_[v]) problems.push_back(what + ": not known where it is");
-      } else if ((view->second.place == VmView::Place::Local) != (h == places_[v])) {
+      } else if ((view->place == VmView::Place::Local) != (h == places_[v])) {
         problems.push_back(what + ": wrongly " + (h == places_[v] ? "remote" : "local"));
-      } else if (h != places_[v] && view->second.owner != truth.identity().id()) {
-        problems.push_back(what + ": sends to " + to_string(view->second.owner));
+      } else if (h != places_[v] && view->owner != truth.identity().id()) {
+        problems.push_back(what + ": sends to " + to_string(view->owner));
       }
       // A node takes only so many lookups at a time; cached answers come at once.
       if (asked - answered >= 32) time_.run_for(std::chrono::seconds{2});

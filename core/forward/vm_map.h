@@ -1,0 +1,69 @@
+// The VMs of a snapshot: a map whose copies share what did not change.
+#pragma once
+
+#include <array>
+#include <bitset>
+#include <cstddef>
+#include <memory>
+#include <unordered_map>
+
+#include "core/base/address.h"
+#include "core/base/ids.h"
+#include "core/base/time.h"
+
+namespace rove {
+
+// A VM as the packet path sees it.
+struct VmView {
+  enum class Place : std::uint8_t { Local, Remote };
+  Place place = Place::Local;
+  NodeId owner{};                // Remote: who hosts it
+  std::vector<IpAddress> ips{};  // of its current claim: what it may send from
+  bool sourceless = false;       // any source IP may be used (a router)
+  // Who had it before us, and until when that node may forward to us. Also of a VM that moved on since: what comes
+  // from its owner before us goes on to its owner after us.
+  NodeId previous_owner{};
+  TimePoint takeover_until{};
+  // Remote: it was here until lately; frames from peers that still think so are forwarded until then.
+  TimePoint forward_until{};
+};
+
+// Cut into shards, each immutable as soon as a copy of the map shares it: a copy costs some hundred reference counts,
+// a change after it one shard, however many VMs there are. A map may be read on one thread while another changes the
+// map that it was copied from. One thread changes, or copies from, any one map.
+class VmMap {
+ public:
+  VmMap() = default;
+  VmMap(const VmMap& other) : shards_(other.shards_), size_(other.size_) { other.own_.reset(); }
+  VmMap& operator=(const VmMap& other) {
+    shards_ = other.shards_;
+    size_ = other.size_;
+    own_.reset();
+    other.own_.reset();
+    return *this;
+  }
+  ~VmMap() = default;
+
+  // Borrowed until the map is changed.
+  [[nodiscard]] const VmView* find(const MacAddress& mac) const;
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+  // Inserts a default VmView where there is none. Borrowed until the map is copied or changed again.
+  VmView& operator[](const MacAddress& mac);
+  void erase(const MacAddress& mac);
+  void clear() { *this = VmMap{}; }
+
+ private:
+  static constexpr std::size_t kShards = 256;  // four VMs a shard with 1,000, sixteen with 4,096
+  using Shard = std::unordered_map<MacAddress, VmView>;
+
+  [[nodiscard]] static std::size_t shard_of(const MacAddress& mac) { return hash_bytes(mac.octets) >> 32 & 0xff; }
+  [[nodiscard]] Shard& own_shard(std::size_t index);
+
+  std::array<std::shared_ptr<const Shard>, kShards> shards_{};
+  // Shards that only this map holds. A reference count would tell too, but reading it orders nothing between threads.
+  mutable std::bitset<kShards> own_{};
+  std::size_t size_ = 0;
+};
+
+}  // namespace rove
