@@ -136,7 +136,8 @@ NewSnapshot snapshot_of(const SiteView& view, const Endpoint& peer_endpoint) {
   remote.place = VmView::Place::Remote;
   remote.owner = view.peer;
   remote.ips = {view.remote.ip};
-  snapshot->vms = {{view.local.mac, local}, {view.remote.mac, remote}};
+  snapshot->vms[view.local.mac] = local;
+  snapshot->vms[view.remote.mac] = remote;
   SessionView session;
   session.serial = 1;
   session.peer = view.peer;
