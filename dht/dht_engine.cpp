@@ -22,9 +22,9 @@ using Clock = std::chrono::steady_clock;
 
 // Records that wait for poll_event(); a burst of 64 lookups of the members of a large network.
 constexpr std::size_t kEventsMax = 16'384;
-// Keys that were asked for within 62 minutes. OpenDHT keeps about 10 kB for each and its own limit must not
-// be lowered (2.4.12 loops for ever when it is reached), so the whole object is replaced.
-constexpr std::size_t kSearchesMax = 20'000;
+// Keys that were asked for within 62 minutes, beside our own. OpenDHT keeps about 10 kB for each and its
+// own limit must not be lowered (2.4.12 loops for ever when it is reached), so the whole object is replaced.
+constexpr std::size_t kForeignSearchesMax = 10'000;
 constexpr std::chrono::seconds kHousekeepingInterval{10};
 // At most so many lookups of our own making at a time, and so often for one certificate.
 constexpr std::size_t kCertificateFetchesMax = 32;
@@ -293,7 +293,7 @@ void DhtEngine::Impl::keep_house(Clock::time_point now) {
   for (auto it = certificate_fetched_at.begin(); it != certificate_fetched_at.end();) {
     it = now - it->second >= kCertificateRetry ? certificate_fetched_at.erase(it) : std::next(it);
   }
-  if (instance->searches() > kSearchesMax) supervisor.handle_defect(now);
+  if (instance->searches() > kForeignSearchesMax + publisher.size() + watches.size()) supervisor.handle_defect(now);
 }
 
 void DhtEngine::Impl::report_status() {

@@ -199,7 +199,7 @@ unsigned DhtInstance::good_nodes() const {
 }
 
 std::size_t DhtInstance::searches() const {
-  return dht_->getNodesStats(AF_INET).searches + dht_->getNodesStats(AF_INET6).searches;
+  return std::max(dht_->getNodesStats(AF_INET).searches, dht_->getNodesStats(AF_INET6).searches);
 }
 
 bool DhtInstance::is_stored(const LocationKey& key, std::uint64_t value_id) const {

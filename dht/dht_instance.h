@@ -69,7 +69,7 @@ class DhtInstance {
   [[nodiscard]] std::optional<Outcome> poll_outcome();
 
   [[nodiscard]] unsigned good_nodes() const;
-  // OpenDHT keeps each for 62 minutes, at about 10 kB.
+  // Keys that were asked for, put to or listened on. OpenDHT keeps each for 62 minutes, at about 10 kB.
   [[nodiscard]] std::size_t searches() const;
   [[nodiscard]] bool is_stored(const LocationKey& key, std::uint64_t value_id) const;
   [[nodiscard]] std::vector<KnownDhtNode> nodes() const;

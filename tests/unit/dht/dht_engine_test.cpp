@@ -441,6 +441,29 @@ TEST_CASE("DhtEngine: too many lookups at a time end at once, the others end too
   CHECK(reached == LookupTable::kPurposesMax);
 }
 
+TEST_CASE("DhtEngine: what OpenDHT remembers of lookups is bounded, and forgetting it harms nothing") {
+  constexpr std::uint64_t kLookups = 10'500;
+  DhtNetwork network;
+  network.grow(2);
+  const LocationKey key = network.keys().of(kIp);
+  watch(network, 1, key);
+  for (std::uint64_t i = 1; i <= kLookups; ++i) {
+    LocationKey other;
+    store_be<std::uint64_t>(other.octets.data(), i * 0x9e3779b97f4a7c15);
+    (void)network.engine(1).lookup(other, true);
+    if (i % LookupTable::kRunningMax != 0) continue;
+    network.wake(1);
+    network.run_for(milliseconds{200});
+  }
+  network.run_for(seconds{20});
+
+  CHECK(network.engine(1).counters().rebuilds == 1);
+  CHECK(Told{network, 1}.done.size() == kLookups);
+  publish(network, 0, key, make_claim(network, network.identity(0), 7));
+  network.run_for(seconds{2});
+  CHECK(Told{network, 1}.has(make_claim(network, network.identity(0), 7)));
+}
+
 TEST_CASE("DhtEngine: many lookups of one key at a time are few questions") {
   DhtNetwork network;
   network.grow(20);

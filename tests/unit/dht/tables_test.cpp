@@ -130,13 +130,18 @@ TEST_CASE("Publisher: a replay puts everything, permanently and paced, and lets 
   Publisher publisher{kStart};
   Time now = kStart;
   for (std::uint16_t i = 0; i < kRecords; ++i) publisher.publish(key_of(i), 1, record_of(1));
-  for (; publisher.poll_timeout(); now = std::max(now, *publisher.poll_timeout())) {
-    if (!publisher.poll_order(now) && !publisher.poll_timeout()) break;
+  while (const auto next = publisher.poll_timeout()) {
+    now = std::max(now, *next);
+    while (publisher.poll_order(now)) {
+    }
   }
 
+  now += seconds{1};
   publisher.replay(now);
   publisher.publish(key_of(kRecords), 1, record_of(2));
-  CHECK(take_put(publisher, now)->value_id == value_id_of(record_of(2)));
+  const auto first = take_put(publisher, now);
+  REQUIRE(first);
+  CHECK(first->value_id == value_id_of(record_of(2)));
   std::set<LocationKey> replayed;
   const Time begin = now;
   while (const auto next = publisher.poll_timeout()) {
