@@ -10,8 +10,11 @@ import lab_test
 import sites
 from experiment import excess, route, table
 
-GAP_BEYOND_PAUSE_MEDIAN_MS = 100
-GAP_BEYOND_PAUSE_WORST_MS = 250
+# What the demo shows on a quiet machine is 100 and 250 at most (docs/benchmarks.md). The guest is emulated and the
+# machine shared, so what decides a test is wider: a frame that waits for a lookup, a lost announce or the bridge's
+# ageing takes longer than this all the same.
+GAP_BEYOND_PAUSE_MEDIAN_MS = 400
+GAP_BEYOND_PAUSE_WORST_MS = 900
 LOOKUP_MS = 1000
 BACK_IN_SERVICE_S = 15
 
