@@ -7,6 +7,7 @@
 #include <optional>
 #include <sstream>
 #include <system_error>
+#include <tuple>
 
 #include "cli/failure.h"
 #include "cli/file_io.h"
@@ -227,8 +228,9 @@ ParsedConfig parse_config(std::string_view text, const std::filesystem::path& di
     parsed.problems.push_back({error.source().begin.line, std::string{error.description()}});
   }
   // toml++ gives a table's keys in the order of their names; a reader of the file wants its lines in order.
-  std::stable_sort(parsed.problems.begin(), parsed.problems.end(),
-                   [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });
+  std::sort(parsed.problems.begin(), parsed.problems.end(), [](const ConfigProblem& a, const ConfigProblem& b) {
+    return std::tie(a.line, a.text) < std::tie(b.line, b.text);
+  });
   return parsed;
 }
 

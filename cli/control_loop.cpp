@@ -126,6 +126,7 @@ struct ControlLoop::Impl {
     if (const auto deadline = p.node.poll_timeout(); deadline && *deadline <= now.steady) p.node.handle_timeout(now);
     desk.handle_timeout(now);
     event_log.handle_timeout(now.steady);
+    check_worker();
     if (!stopping_until && (desk.stop_requested() || !stop_reason.empty())) begin_stop(now);
     flush(now);
     keep_house(now);
@@ -139,6 +140,15 @@ struct ControlLoop::Impl {
       p.node.handle_worker_event(now, std::move(*event));
     }
     request_turn();
+  }
+
+  // Without the packet path nothing works: leave in order, and let the service manager start anew.
+  void check_worker() {
+    if (!worker_failure.empty()) return;
+    worker_failure = p.worker.failure().value_or("");
+    if (worker_failure.empty()) return;
+    p.log.write(LogLevel::Error, "packet-path-lost", {{"reason", worker_failure}});
+    if (stop_reason.empty()) stop_reason = "packet path lost";
   }
 
   void take_requests(Now now) {
@@ -276,6 +286,7 @@ struct ControlLoop::Impl {
                        {"daemon",
                         {{"tap_write_errors", worker.tap_write_errors},
                          {"udp_send_errors", worker.udp_send_errors},
+                         {"udp_kernel_drops", worker.udp_kernel_drops},
                          {"events_lost", worker.events_lost},
                          {"commands_lost", commands_lost},
                          {"datagrams_unsent", datagrams_unsent},
@@ -316,7 +327,8 @@ struct ControlLoop::Impl {
   TimePoint next_housekeeping{};
   TimePoint next_extension{};
   std::optional<TimePoint> stopping_until;
-  std::string stop_reason;  // of a signal; not empty: stop
+  std::string stop_reason;     // of a signal or a failure; not empty: stop
+  std::string worker_failure;  // why the packet path ended by itself
   bool turn_pending = false;
   bool addresses_changed = false;
   bool ready = false;  // usable, and the service manager knows
@@ -337,6 +349,9 @@ void ControlLoop::run() {
   impl.p.io.run();
   const NodeStatus status = impl.p.node.status();
   impl.p.state.save_at_exit(status.last_stamp, status.highest_sequence, impl.p.location.known_nodes());
+  if (!impl.worker_failure.empty()) {
+    throw Failure(ExitStatus::Failure, "packet path", impl.worker_failure, "rove up " + impl.p.options.network);
+  }
 }
 
 }  // namespace rove

@@ -54,7 +54,8 @@ class ControlLoop {
   ControlLoop(const ControlLoop&) = delete;
   ControlLoop& operator=(const ControlLoop&) = delete;
 
-  // Until SIGTERM, SIGINT or `rove down`, and the goodbyes after it.
+  // Until SIGTERM, SIGINT or `rove down`, and the goodbyes after it. Throws Failure when the packet path ended by
+  // itself (somebody removed the TAP device); goodbyes were said then too.
   void run();
 
  private:

@@ -92,7 +92,9 @@ CounterList packet_counters(const ForwarderCounters& counters) {
           {"datagrams_sealed", counters.datagrams_sealed},
           {"datagrams_opened", counters.datagrams_opened},
           {"frames_forwarded", counters.frames_forwarded},
-          {"frames_punted", counters.frames_punted}};
+          {"frames_punted", counters.frames_punted},
+          {"frames_unproven", counters.frames_unproven},
+          {"events_dropped", counters.events_dropped}};
 }
 
 CounterList drop_counters(const ForwarderCounters& counters) {
@@ -113,11 +115,15 @@ CounterList peer_counters(const PeerSetCounters& counters) {
 
 CounterList dht_counters(const DhtCounters& counters) {
   return {{"datagrams_in", counters.datagrams_in},
+          {"datagrams_in_dropped", counters.datagrams_in_dropped},
           {"datagrams_out", counters.datagrams_out},
+          {"datagrams_out_dropped", counters.datagrams_out_dropped},
           {"bad_shape", counters.bad_shape},
           {"stores_accepted", counters.stores_accepted},
           {"stores_refused", counters.stores_refused},
           {"lookups", counters.lookups},
+          {"lookups_refused", counters.lookups_refused},
+          {"events_dropped", counters.events_dropped},
           {"rebuilds", counters.rebuilds},
           {"published", counters.published},
           {"watches", counters.watches}};

@@ -58,17 +58,19 @@ class Host:
 
     def rove(self, *arguments, user=None, environment=None):
         """Runs a verb to its end; as `user` without any group but its own."""
-        become = ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups"] if user else []
+        become = []
+        if user:
+            become = ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups"]
         return subprocess.run(["ip", "netns", "exec", self.namespace, *become, ROVE, *arguments], capture_output=True,
                               text=True, timeout=40, check=False, env=dict(self.environment, **(environment or {})))
 
     def json(self, *arguments):
         return json.loads(self.rove(*arguments, "--json").stdout)
 
-    def start(self, *arguments):
+    def start(self, *arguments, environment=None):
         with open(self.path("log"), "ab") as log:
             self.daemon = subprocess.Popen(["ip", "netns", "exec", self.namespace, ROVE, "up", *arguments], stderr=log,
-                                           env=self.environment)
+                                           env=dict(self.environment, **(environment or {})))
 
     def stop(self, number=signal.SIGTERM):
         """Ends the daemon and returns its exit status."""
@@ -402,6 +404,38 @@ class Stage2Daemons(Case):
         self.assertEqual(self.b.stop(), OK)
         self.assertIn("stopping reason=SIGTERM", self.b.log())
         self.assertTrue(os.path.exists(self.b.path("state", "demo", "state")))
+
+    def test_14_a_daemon_that_loses_its_device_says_so_and_fails(self):
+        self.b.start()
+        self.assertTrue(wait_for(lambda: self.b.rove("status").returncode == OK), self.b.log())
+        LAB.ip("-n", self.b.namespace, "link", "delete", "rove0")
+        self.assertEqual(self.b.daemon.wait(10), FAILURE)
+        self.b.daemon = None
+        self.assertIn("packet-path-lost reason=", self.b.log())
+        self.assertIn("rove: packet path: ", self.b.log())
+
+    def test_15_the_service_manager_hears_ready_when_usable_not_before(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            path = self.b.path("notify")
+            manager.bind(path)
+            manager.settimeout(30)
+
+            def heard_until(word):
+                heard = ""
+                while word not in heard:
+                    heard += manager.recv(4096).decode() + "\n"
+                return heard
+
+            self.b.start(environment={"NOTIFY_SOCKET": path})
+            # Its one bootstrap node is down: it asks for patience.
+            self.assertNotIn("READY=1", heard_until("EXTEND_TIMEOUT_USEC="))
+            self.expect(NOT_FOUND, self.b, "wait", "--timeout", "500ms")
+            self.a.start()
+            self.assertIn("STATUS=usable", heard_until("READY=1"))
+            self.expect(OK, self.b, "wait", "--timeout", "1s")
+            self.a.stop()
+            self.b.stop()
+            heard_until("STOPPING=1")
 
 
 def main():
