@@ -57,6 +57,8 @@ def parse_arguments():
     arguments = parser.parse_args()
     if arguments.moves < 1:
         parser.error("--moves needs at least 1")
+    if arguments.json and not os.path.isdir(os.path.dirname(os.path.abspath(arguments.json))):
+        parser.error(f"--json {arguments.json}: there is no such directory")
     return arguments
 
 
@@ -73,16 +75,13 @@ def build(say, *targets):
                 raise RuntimeError(f"the build failed; all of it is in {os.path.relpath(log, ROOT)}")
 
 
-def how_to_play(lab, overlay):
-    print("\nLeft running. The guest is at site "
-          f"{lab.guest_site}; its address is {sites.GUEST4}. To play with it, as root:")
+def how_to_play(lab, overlay, site):
+    print(f"\nLeft running. The guest is at site {site}; its address is {sites.GUEST4}. To play with it, as root:")
     client = lab.namespace("client-c")
     print(f"  ip netns exec {client} ping {sites.GUEST4}")
     if overlay.has_lookup:
-        variables = " ".join(f"{name}={value}" for name, value in overlay.environment("b").items())
-        host = lab.namespace("host-b")
         for verb in (f"lookup {sites.GUEST4}", "peers", "vms", "status"):
-            print(f"  {variables} ip netns exec {host} {overlay.binary} {verb}")
+            print(f"  {overlay.shortcut('b')} {verb}")
     print(f"Logs are in {lab.directory}. To take it all down:\n  sudo docker/demo --stop")
 
 
@@ -101,6 +100,7 @@ def verdict(moves, overlay, broken):
 
 
 def show(lab, overlay, arguments, say, image):
+    """The whole show; returns what went wrong, and where the guest ended up."""
     lab.build()
     say(f"starting the overlay ({arguments.overlay})")
     overlay.start()
@@ -122,8 +122,7 @@ def show(lab, overlay, arguments, say, image):
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump({"schema": 1, "moves": moves}, file, indent=2)
             file.write("\n")
-    lab.guest_site = experiment.guest.site
-    return verdict(moves, overlay, broken)
+    return verdict(moves, overlay, broken), experiment.guest.site
 
 
 def run(arguments):
@@ -135,13 +134,13 @@ def run(arguments):
     keep = False
     try:
         overlay = RoveOverlay(lab, os.path.join(BUILD, "rove")) if arguments.overlay == "rove" else FlatOverlay(lab)
-        problems = show(lab, overlay, arguments, say, image)
+        problems, site = show(lab, overlay, arguments, say, image)
         keep = arguments.keep
         for problem in problems:
             print(f"docker/demo: {problem}", file=sys.stderr)
         if keep:
             lab.leave_running()
-            how_to_play(lab, overlay)
+            how_to_play(lab, overlay, site)
         return 1 if problems else 0
     finally:
         if not keep:

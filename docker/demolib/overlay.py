@@ -71,6 +71,16 @@ class RoveOverlay:
         with open(path, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n" + text)
 
+    def shortcut(self, host):
+        """Writes a script that runs rove as that host's operator would; returns its path."""
+        path = self._lab.path(f"rove-{host}")
+        variables = " ".join(f"{name}={value}" for name, value in self.environment(host).items())
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'#!/bin/sh\nexec env {variables} ip netns exec {self._lab.namespace(f"host-{host}")} '
+                       f'{self.binary} "$@"\n')
+        os.chmod(path, 0o755)
+        return path
+
     def environment(self, host):
         return {"ROVE_CONFIG_DIR": self._lab.path(host, "etc"), "ROVE_STATE_DIR": self._lab.path(host, "state"),
                 "ROVE_RUN_DIR": self._lab.path(host, "run"), "NO_COLOR": "1"}

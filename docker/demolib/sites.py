@@ -53,7 +53,6 @@ class Lab:
         self._processes = []
         self._namespaces = []
         self._driver = [os.getpid(), processes.identity(os.getpid())]
-        self.guest_site = None
         os.makedirs(STATE, mode=0o755, exist_ok=True)
         os.mkdir(self.directory, 0o700)
         self._remember()
