@@ -80,6 +80,7 @@ struct DhtEngine::Impl {
   void ping_one(const std::vector<Endpoint>& candidates);
   [[nodiscard]] bool is_ours(const Endpoint& endpoint) const;
   [[nodiscard]] std::vector<Endpoint> seeds() const;
+  [[nodiscard]] bool has_seeds() const;
   [[nodiscard]] std::vector<Endpoint> good_endpoints() const;
   [[nodiscard]] bool may_wait(Clock::time_point now) const;
   void push_record(const LocationKey& key, std::optional<LookupId> lookup, StoredRecord record);
@@ -299,7 +300,7 @@ void DhtEngine::Impl::keep_house(Clock::time_point now) {
 void DhtEngine::Impl::report_status() {
   LocationStatus status;
   status.nodes = supervisor.is_connected() ? instance->good_nodes() : 0;
-  status.connected = supervisor.is_connected() || seeds().empty();
+  status.connected = supervisor.is_connected() || !has_seeds();
   if (reported && reported->connected == status.connected && reported->nodes == status.nodes) return;
   reported = status;
   events.push_back(status);
@@ -358,6 +359,14 @@ std::vector<Endpoint> DhtEngine::Impl::seeds() const {
   return all;
 }
 
+// Whether seeds() has any; asked at every turn.
+bool DhtEngine::Impl::has_seeds() const {
+  const auto& nodes = known.list();
+  return std::any_of(config.bootstrap.begin(), config.bootstrap.end(),
+                     [this](const Endpoint& endpoint) { return !is_ours(endpoint); }) ||
+         std::any_of(nodes.begin(), nodes.end(), [this](const KnownDhtNode& node) { return !is_ours(node.endpoint); });
+}
+
 std::vector<Endpoint> DhtEngine::Impl::good_endpoints() const {
   std::vector<Endpoint> good;
   for (const KnownDhtNode& node : instance->nodes()) good.push_back(node.endpoint);
@@ -366,7 +375,7 @@ std::vector<Endpoint> DhtEngine::Impl::good_endpoints() const {
 
 // While the search for other nodes is young, a lookup waits for its result.
 bool DhtEngine::Impl::may_wait(Clock::time_point now) const {
-  return !seeds().empty() && now - supervisor.searching_since() < LookupTable::kLookupTimeMax;
+  return has_seeds() && now - supervisor.searching_since() < LookupTable::kLookupTimeMax;
 }
 
 void DhtEngine::Impl::push_record(const LocationKey& key, std::optional<LookupId> lookup, StoredRecord record) {
