@@ -106,11 +106,11 @@ CounterList drop_counters(const ForwarderCounters& counters) {
 }
 
 CounterList peer_counters(const PeerSetCounters& counters) {
-  return {{"sealed_opened", counters.sealed_opened},           {"sealed_undecryptable", counters.sealed_undecryptable},
-          {"sealed_replayed", counters.sealed_replayed},       {"sealed_malformed", counters.sealed_malformed},
+  return {{"sealed_opened", counters.sealed_opened},           {"sealed_malformed", counters.sealed_malformed},
           {"handshakes_started", counters.handshakes_started}, {"handshakes_completed", counters.handshakes_completed},
-          {"handshakes_refused", counters.handshakes_refused}, {"handshakes_limited", counters.handshakes_limited},
-          {"control_dropped", counters.control_dropped},       {"unknown_messages", counters.unknown_messages}};
+          {"handshakes_refused", counters.handshakes_refused}, {"handshakes_repeated", counters.handshakes_repeated},
+          {"handshakes_limited", counters.handshakes_limited}, {"control_dropped", counters.control_dropped},
+          {"unknown_messages", counters.unknown_messages}};
 }
 
 CounterList dht_counters(const DhtCounters& counters) {

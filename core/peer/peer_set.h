@@ -86,8 +86,6 @@ struct PeerInfo {
 
 struct PeerSetCounters {
   std::uint64_t sealed_opened = 0;
-  std::uint64_t sealed_undecryptable = 0;
-  std::uint64_t sealed_replayed = 0;
   std::uint64_t sealed_malformed = 0;
   std::uint64_t handshakes_started = 0;
   std::uint64_t handshakes_completed = 0;
