@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/forward/event_queue.h"
 #include "core/forward/session_table.h"
+#include "core/forward/silence.h"
 #include "core/forward/source_check.h"
 #include "core/forward/throttle.h"
 #include "core/wire/control_message.h"
@@ -107,6 +108,7 @@ struct Forwarder::Impl {
     counters.bytes_in += frame.size();
     const Result<FrameInfo> info = parse_frame(frame);
     if (!info) return drop(DropReason::BadFrame);
+    vm_silence.handle_heard(info->source);
     if (info->destination.is_group() || info->is_rarp()) return punt(frame);
 
     const VmView* source = find_vm(info->source);
@@ -120,6 +122,7 @@ struct Forwarder::Impl {
     Session* session = sessions.find_current(now, destination->owner);
     if (session == nullptr || !seal(*session, 0, frame, *info, out)) return punt(frame);
     if (routes_used.admit(now, info->destination)) notify(RouteUsed{info->destination});
+    if (session->budget().silence().handle_sent(now)) notify(PeerSilent{session->peer()});
   }
 
   // ---- from the network -------------------------------------------------------------------------
@@ -157,6 +160,7 @@ struct Forwarder::Impl {
     const Session::Opened opened = session->open(*header, datagram);
     if (opened.drop) return drop(*opened.drop);
     ++counters.datagrams_opened;
+    session->budget().silence().handle_heard();
     if (session->take_heard(now, from)) notify(SessionHeard{session->local_index(), from});
 
     if ((header->flags & kFlagPacked) == 0) {
@@ -192,6 +196,7 @@ struct Forwarder::Impl {
       return handle_misdirected(now, session, flags, frame, *info, *destination, relay);
     }
     deliver(flags, frame, *info, out);
+    if (destination != nullptr && vm_silence.handle_sent(now, info->destination)) notify(VmSilent{info->destination});
   }
 
   // The peer had the VM until lately, as both that VM's new owner and its owners in between know. A source that
@@ -255,6 +260,7 @@ struct Forwarder::Impl {
   EventQueue events;
   SessionTable sessions;
   std::shared_ptr<const Snapshot> snapshot = std::make_shared<const Snapshot>();
+  VmSilence vm_silence;
   Throttle<MacAddress> routes_used{kRouteUsedPeriod, kRouteUsedMax};
   Throttle<Endpoint> unknown_sessions{kSessionUnknownPeriod, kSessionUnknownMax};
 };

@@ -17,6 +17,7 @@
 #include "core/crypto/aead.h"
 #include "core/forward/counters.h"
 #include "core/forward/lane_counter.h"
+#include "core/forward/silence.h"
 #include "core/forward/snapshot.h"
 #include "core/forward/throttle.h"
 #include "core/wire/header.h"
@@ -28,7 +29,7 @@ namespace rove {
 // dropped (bad_lane).
 inline constexpr std::size_t kLanesPerSessionMax = 16;
 
-// What a peer may cost the control thread, over all its sessions.
+// What a peer may cost the control thread, and whether it still speaks, over all its sessions.
 class PeerBudget {
  public:
   // Frames with an unproven source, per period: as many as the control thread holds for one question
@@ -41,11 +42,13 @@ class PeerBudget {
 
   [[nodiscard]] bool take_unproven(TimePoint now);
   [[nodiscard]] bool admit_misdirected(TimePoint now, const MacAddress& vm) { return misdirected_.admit(now, vm); }
+  [[nodiscard]] Silence& silence() { return silence_; }
 
  private:
   TimePoint period_end_ = TimePoint::min();
   unsigned unproven_ = 0;
   Throttle<MacAddress> misdirected_{kPeriod, kMisdirectedVmsMax};
+  Silence silence_;
 };
 
 // One session as one worker uses it. Counter and replay windows live as long as its serial is in the snapshots.

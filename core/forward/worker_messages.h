@@ -57,9 +57,17 @@ struct SessionWorn {
 struct SessionUnknown {
   Endpoint from;
 };
+// Frames go to this local VM, and it sent none for kSilentAfter: it may have moved without a word.
+struct VmSilent {
+  MacAddress vm;
+};
+// Frames go to this peer, and no data came from it for kSilentAfter: its host may be gone.
+struct PeerSilent {
+  NodeId peer;
+};
 
 using WorkerEvent = std::variant<PuntedFrame, UnprovenFrame, ControlDatagram, MisdirectedFrame, RouteUsed, SessionHeard,
-                                 SessionWorn, SessionUnknown>;
+                                 SessionWorn, SessionUnknown, VmSilent, PeerSilent>;
 
 // ---- control → worker -------------------------------------------------------------------------
 

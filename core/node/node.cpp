@@ -68,6 +68,7 @@ Node::Impl::Impl(NodeConfig config_, NodeIdentity identity_, LocationService& lo
             identity.certificate, identity.seed, sealed, random),
       directory(identity.anchor),
       flood_bucket(kFloodRate, kFloodBurst),
+      search_bucket(kSearchRate, kSearchBurst),
       highest_sequence(config.highest_sequence) {}
 
 void Node::Impl::start(Now now) {
@@ -121,6 +122,10 @@ void Node::Impl::dispatch(Now now, WorkerEvent event) {
     peers.handle_session_heard(now, heard->local_index, heard->from);
   } else if (auto* worn = std::get_if<SessionWorn>(&event)) {
     peers.handle_session_worn(now, worn->local_index);
+  } else if (auto* vm = std::get_if<VmSilent>(&event)) {
+    handle_vm_silent(now, vm->vm);
+  } else if (auto* peer = std::get_if<PeerSilent>(&event)) {
+    handle_peer_silent(now, peer->peer);
   }
   // SessionUnknown: the peer that we lost is found again by our own start (members, handshakes); it is only counted.
 }
@@ -157,6 +162,7 @@ void Node::Impl::handle_peer_event(Now now, PeerEvent event) {
     handle_peer_up(now, *up);
   } else if (const auto* down = std::get_if<PeerDown>(&event)) {
     pusher.forget_peer(down->peer);
+    silent_peers.erase(down->peer);
     std::erase_if(unproven, [down](const Unproven& held) { return held.peer == down->peer; });
     report(now, NodeEvent::Kind::PeerDown, down->peer, std::nullopt, down->closed ? "reason=closed" : "reason=silent");
   } else if (const auto* lost = std::get_if<PeerUnreachable>(&event)) {
@@ -232,6 +238,8 @@ void Node::Impl::handle_message(Now now, const NodeId& peer, const ControlMessag
     }
   } else if (const auto* certificate = std::get_if<CertificateMessage>(&message)) {
     offer_certificate(now, certificate->der);
+  } else if (const auto* wanted_vm = std::get_if<SearchMessage>(&message)) {
+    handle_search(now, peer, *wanted_vm);
   }
   // ClaimNone: what waits for a claim goes on waiting for the location service, until its own time is over.
 }
@@ -240,6 +248,7 @@ void Node::Impl::handle_timeout(Now now) {
   peers.handle_timeout(now);
   if (own_record_refresh <= now.steady) publish_own_record(now);
   handle_vm_timers(now);
+  finish_silences(now);
   finish_arrivals(now);
   expire_unproven(now);
   expire_watches(now);
@@ -339,6 +348,7 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   std::optional<TimePoint> next = earlier(peers.poll_timeout(), resolver.poll_timeout());
   next = earlier(next, pusher.poll_timeout());
   next = earlier(next, vms.poll_timeout());
+  next = earlier(next, earlier(silent_vms.poll_timeout(), silent_peers.poll_timeout()));
   next = earlier(next, std::min(own_record_refresh, claims_expire_at));
   if (!injections.empty()) next = earlier(next, injections.front().at);
   if (!unproven.empty()) next = earlier(next, unproven.front().deadline);
@@ -383,6 +393,8 @@ NodeStatus Node::Impl::status() const {
       {"pushes_limited", c.pushes_limited},
       {"pushes_abandoned", pusher.abandoned()},
       {"redirects_sent", c.redirects_sent},
+      {"searches", c.searches},
+      {"searches_limited", c.searches_limited},
       {"moves_in", c.moves_in},
       {"moves_away", c.moves_away},
       {"neighbor_answers", c.neighbor_answers},
@@ -427,6 +439,7 @@ void Node::handle_bridge_event(Now now, const BridgeEvent& event) {
   if (event.on_tap || event.mac == impl_->config.tap_mac) return;
   if (event.gone) {
     impl_->vms.suspect(now.steady, event.mac);
+    impl_->handle_vm_unplugged(now, event.mac);
   } else {
     impl_->vms.clear_suspicion(event.mac);
     const bool settled = impl_->started && now.steady - *impl_->started >= kBridgeSettleTime;

@@ -52,6 +52,7 @@ bool Node::Impl::note_presence(Now now, const MacAddress& mac, const std::option
   const LocalVm* vm = vms.find(mac);
   if (vm != nullptr && vm->state == LocalVm::State::Live) {
     vms.clear_suspicion(mac);
+    silent_vms.handle_heard(now.steady, mac);
     std::vector<IpAddress> ips = vm->claim.claim.ips;
     if (!ip || contains(ips, *ip)) return true;
     if (!may_claim_ip(*ip) || !has_room(ips, *ip)) {
@@ -276,7 +277,7 @@ void Node::Impl::handle_vm_timers(Now now) {
   for (const VmTable::Due& due : vms.take_due(now.steady)) {
     switch (due.kind) {
       case VmTable::Due::Kind::Refresh: refresh_claim(now, due.mac); break;
-      case VmTable::Due::Kind::Probe: probe_presence(*vms.find(due.mac)); break;
+      case VmTable::Due::Kind::Probe: ask_presence(due.mac, vms.find(due.mac)->claim.claim.ips); break;
       case VmTable::Due::Kind::Absent: release_vm(now, due.mac, "reason=silent"); break;
       case VmTable::Due::Kind::GoneEnded:
         withdraw(vms.find(due.mac)->claim);

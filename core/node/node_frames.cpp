@@ -114,15 +114,6 @@ void Node::Impl::release_negative(Now now, const VmAddress& address) {
   for (const Bytes& frame : resolver.take_negative(now.steady, address)) flood(now, frame);
 }
 
-void Node::Impl::probe_presence(const LocalVm& vm) {
-  // A probe shows no sender address, so that no cache learns anything from it; the answer comes to the TAP's MAC.
-  for (const IpAddress& ip : vm.claim.claim.ips) {
-    const Neighbor nobody{config.tap_mac, ip.is_v4() ? IpAddress{} : *parse_ip("::")};
-    emit(
-        WriteFrame{ip.is_v4() ? make_arp_request(nobody, ip, vm.mac) : make_neighbor_solicitation(nobody, ip, vm.mac)});
-  }
-}
-
 // ---- frames of peers whose source is not proven yet ------------------------------------------------
 
 bool Node::Impl::is_proven(const NodeId& peer, const FrameInfo& info) const {

@@ -3,6 +3,7 @@
 //   node_frames.cpp     frames that the packet path punts: learning, neighbours, flooding, unproven sources
 //   node_claims.cpp     claims of ours and of others: arrival, yielding, pushing, redirects, refresh
 //   node_location.cpp   the location service and the directory: records, questions, watches
+//   node_search.cpp     VMs that moved without a word, peers that fell silent
 //   node_lookup.cpp     operator's lookups
 #pragma once
 
@@ -20,6 +21,7 @@
 #include "core/node/directory.h"
 #include "core/node/node.h"
 #include "core/node/resolver.h"
+#include "core/node/silence_watch.h"
 #include "core/node/token_bucket.h"
 #include "core/node/vm_table.h"
 #include "core/wire/ethernet.h"
@@ -66,6 +68,16 @@ inline constexpr std::chrono::seconds kRecordAskInterval{1};
 inline constexpr std::chrono::seconds kExpireInterval{5};
 // Clocks of different hosts differ by this much at most (docs/protocol.md §6.1).
 inline constexpr std::chrono::hours kWallClockSkewMax{1};
+// How long a VM of this host has to answer when it is asked whether it is still here: a guest under load too.
+inline constexpr std::chrono::milliseconds kVmAnswerTime{100};
+// The same for a peer, if three round trips are less.
+inline constexpr std::chrono::milliseconds kPeerAnswerTimeMin{200};
+// VMs of a silent peer that are searched for at once; the next search takes the same ones first, and those that were
+// found meanwhile make room.
+inline constexpr std::size_t kSearchesAtOnce = 64;
+// Searches of others that this node's bridge is asked for, per second and in one burst.
+inline constexpr double kSearchRate = 200;
+inline constexpr double kSearchBurst = 400;
 
 struct NodeCounters {
   std::uint64_t claims_received = 0;
@@ -83,6 +95,8 @@ struct NodeCounters {
   std::uint64_t pushes_sent = 0;
   std::uint64_t pushes_limited = 0;
   std::uint64_t redirects_sent = 0;
+  std::uint64_t searches = 0;
+  std::uint64_t searches_limited = 0;
   std::uint64_t moves_in = 0;
   std::uint64_t moves_away = 0;
   std::uint64_t neighbor_answers = 0;
@@ -141,7 +155,6 @@ struct Node::Impl {
   void deliver(BytesView frame, const FrameInfo& info);
   void retry_unproven(Now now, const NodeId& peer);
   void expire_unproven(Now now);
-  void probe_presence(const LocalVm& vm);
 
   // ---- node_claims.cpp
   // Something tells that this MAC (with this IP) is here. False when the sender must not be taken at its word now.
@@ -183,6 +196,18 @@ struct Node::Impl {
   [[nodiscard]] bool is_ready(Now now, const VmAddress& address) const;
   void settle(Now now, const Claim& claim);
 
+  // ---- node_search.cpp
+  void handle_vm_silent(Now now, const MacAddress& mac);
+  // The bridge forgot it: its port is gone.
+  void handle_vm_unplugged(Now now, const MacAddress& mac);
+  void handle_peer_silent(Now now, const NodeId& peer);
+  void finish_silences(Now now);
+  // Asks all peers but `silent`, who is silent itself, and the location service.
+  void search(Now now, const MacAddress& mac, const std::vector<IpAddress>& ips, const NodeId& silent);
+  void handle_search(Now now, const NodeId& peer, const SearchMessage& message);
+  // Asks in this host's bridge for each of the addresses: the VM with this MAC, or all.
+  void ask_presence(const std::optional<MacAddress>& at, const std::vector<IpAddress>& ips);
+
   // ---- node_lookup.cpp
   LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
   void finish_lookups(Now now);
@@ -205,7 +230,10 @@ struct Node::Impl {
   Resolver resolver;
   ClaimPusher pusher;
   AddressBudget budget;
+  SilenceWatch<MacAddress> silent_vms;
+  SilenceWatch<NodeId> silent_peers;
   TokenBucket flood_bucket;
+  TokenBucket search_bucket;
   NodeCounters counters;
   LocationStatus location_status;
 

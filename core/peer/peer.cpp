@@ -315,6 +315,10 @@ void Peer::handle_pong(Now now, const PongMessage& pong) {
   }
 }
 
+void Peer::ping(Now now) {
+  if (current_) send_ping(now);
+}
+
 void Peer::send_ping(Now now) {
   SentPing& ping = pings_[pings_sent_++ % pings_.size()];
   ping = {context_.random.u64(), now.steady};

@@ -72,7 +72,9 @@ class Peer {
   void handle_timeout(Now now);
 
   [[nodiscard]] bool send(Now now, const ControlMessage& message);
-  // Seals what send() queued.
+  // Asks for a sign of life, if there is a session.
+  void ping(Now now);
+  // Seals what send() and ping() queued.
   void flush(Now now);
 
   [[nodiscard]] std::optional<TimePoint> poll_timeout() const;

@@ -265,6 +265,10 @@ bool PeerSet::send(Now now, const NodeId& peer, const ControlMessage& message) {
   return it != impl_->peers.end() && it->second.peer.send(now, message);
 }
 
+void PeerSet::ping(Now now, const NodeId& peer) {
+  if (const auto it = impl_->peers.find(peer); it != impl_->peers.end()) it->second.peer.ping(now);
+}
+
 std::optional<OutgoingDatagram> PeerSet::poll_transmit(Now now) {
   if (impl_->context.transmits.empty()) impl_->flush(now);
   return take_front(impl_->context.transmits);

@@ -129,6 +129,9 @@ class PeerSet {
   // nothing sent) when the peer has no session, or the message is over kControlPlaintextMax.
   bool send(Now now, const NodeId& peer, const ControlMessage& message);
 
+  // Asks a peer for a sign of life now, not only at the next keepalive; nothing without a session.
+  void ping(Now now, const NodeId& peer);
+
   [[nodiscard]] std::optional<OutgoingDatagram> poll_transmit(Now now);
   [[nodiscard]] std::optional<PeerEvent> poll_event();
   [[nodiscard]] std::optional<TimePoint> poll_timeout() const;

@@ -19,7 +19,10 @@ enum class MessageType : std::uint8_t {
   CertificateRequest = 8,
   Certificate = 9,
   Close = 10,
+  Search = 11,
 };
+
+constexpr MessageType kLastType = MessageType::Search;
 
 enum class AddressKind : std::uint8_t { Mac = 1, Ipv4 = 2, Ipv6 = 3 };
 
@@ -44,6 +47,12 @@ std::size_t address_size(const VmAddress& address) {
   return 1 + (address.is_mac() ? address.mac().octets.size() : address.ip().size());
 }
 
+std::size_t search_size(const SearchMessage& search) {
+  std::size_t size = search.mac.octets.size() + 1;
+  for (const IpAddress& ip : search.ips) size += address_size(VmAddress{ip});
+  return size;
+}
+
 std::size_t body_size(const ControlMessage& message) {
   return std::visit(Overloaded{
                         [](const PingMessage&) { return std::size_t{8}; },
@@ -56,6 +65,7 @@ std::size_t body_size(const ControlMessage& message) {
                         [](const CertificateRequestMessage&) { return NodeId::kSize; },
                         [](const CertificateMessage& certificate) { return 2 + certificate.der.size(); },
                         [](const CloseMessage&) { return std::size_t{1}; },
+                        [](const SearchMessage& search) { return search_size(search); },
                     },
                     message);
 }
@@ -86,7 +96,7 @@ void write_address(Writer& to, const VmAddress& address) {
 
 MessageType type_of(const ControlMessage& message) {
   // The variant stands in the order of the types, which begin at 1.
-  static_assert(std::variant_size_v<ControlMessage> == static_cast<std::size_t>(MessageType::Close));
+  static_assert(std::variant_size_v<ControlMessage> == static_cast<std::size_t>(kLastType));
   return static_cast<MessageType>(message.index() + 1);
 }
 
@@ -151,6 +161,21 @@ Result<ControlMessage> read_close(Reader& from) {
   return ControlMessage{CloseMessage{static_cast<CloseReason>(reason)}};
 }
 
+Result<ControlMessage> read_search(Reader& from) {
+  SearchMessage search;
+  search.mac = MacAddress{from.read_array<6>()};
+  const std::size_t count = from.read<std::uint8_t>();
+  if (!from.ok()) return fail(Error::Truncated);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Result<VmAddress> address = read_address(from);
+    if (!address) return tl::make_unexpected(address.error());
+    if (!from.ok()) return fail(Error::Truncated);
+    if (address->is_mac()) return fail(Error::Malformed);
+    search.ips.push_back(address->ip());
+  }
+  return ControlMessage{std::move(search)};
+}
+
 template <typename Message, typename Value>
 Result<ControlMessage> wrap(Result<Value> value) {
   if (!value) return tl::make_unexpected(value.error());
@@ -170,6 +195,7 @@ Result<ControlMessage> read_body(MessageType type, Reader& from) {
       return ControlMessage{CertificateRequestMessage{NodeId{from.read_array<NodeId::kSize>()}}};
     case MessageType::Certificate: return read_certificate(from);
     case MessageType::Close: return read_close(from);
+    case MessageType::Search: return read_search(from);
   }
   return fail(Error::Unknown);
 }
@@ -214,6 +240,11 @@ void encode(const ControlMessage& message, Bytes& out) {
                    to.write_bytes(certificate.der);
                  },
                  [&](const CloseMessage& close) { to.write(static_cast<std::uint8_t>(close.reason)); },
+                 [&](const SearchMessage& search) {
+                   to.write_bytes(search.mac.octets);
+                   write_count(to, search.ips.size());
+                   for (const IpAddress& ip : search.ips) write_address(to, VmAddress{ip});
+                 },
              },
              message);
 }
@@ -227,7 +258,7 @@ Result<DecodedControl> decode_control(BytesView plaintext) {
     const BytesView body = from.read_bytes(from.read<std::uint16_t>());
     if (!from.ok()) return fail(Error::Truncated);
     if (type == 0) return fail(Error::Malformed);
-    if (type > static_cast<std::uint8_t>(MessageType::Close)) {
+    if (type > static_cast<std::uint8_t>(kLastType)) {
       ++decoded.unknown;
       continue;
     }

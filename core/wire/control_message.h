@@ -58,10 +58,16 @@ struct CloseMessage {
   CloseReason reason = CloseReason::GoingDown;
   bool operator==(const CloseMessage&) const = default;
 };
+// "Is this VM with you?" The receiver asks its own bridge.
+struct SearchMessage {
+  MacAddress mac;
+  std::vector<IpAddress> ips;  // of its last claim
+  bool operator==(const SearchMessage&) const = default;
+};
 
 using ControlMessage =
     std::variant<PingMessage, PongMessage, ClaimsMessage, ClaimAckMessage, ClaimRequestMessage, ClaimNoneMessage,
-                 NodeRecordsMessage, CertificateRequestMessage, CertificateMessage, CloseMessage>;
+                 NodeRecordsMessage, CertificateRequestMessage, CertificateMessage, CloseMessage, SearchMessage>;
 
 // Appends one message. `out` may already hold messages; the caller keeps to kControlPlaintextMax.
 void encode(const ControlMessage& message, Bytes& out);

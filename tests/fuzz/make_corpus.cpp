@@ -53,6 +53,7 @@ void add_wire(const Corpus& corpus) {
       {"certificate-request", CertificateRequestMessage{}},
       {"certificate", CertificateMessage{Bytes(370, 4)}},
       {"close", CloseMessage{}},
+      {"search", SearchMessage{mac_of("02:00:00:00:00:01"), {ip_of("10.77.0.5"), ip_of("fd77::1")}}},
   };
   Bytes all;
   for (const auto& [name, message] : messages) {

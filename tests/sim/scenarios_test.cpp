@@ -103,6 +103,68 @@ TEST_CASE("sim: the source host dies in the moment of the move, a third reaches 
   scene.check_agreement();
 }
 
+TEST_CASE("sim: a silent VM that moved without announcement is found while its old host lives") {
+  Scene scene;
+  scene.talk(2, 0, 4s);
+  scene.talk(0, 2, 500ms);
+  scene.world.run_for(500ms);
+
+  scene.world.migrate(0, 1, /*announce=*/false);
+  scene.world.run_for(kDowntime + 200ms);
+  const auto& received = scene.world.vm(0).received();
+  const auto it = received.find(scene.world.vm(2).ip());
+  REQUIRE(it != received.end());
+  CHECK(scene.world.time().steady() - it->second.last < 15ms);
+
+  scene.world.run_for(4s);
+  CHECK(scene.duplicates(2, 0) == 0);
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: a silent VM that moved without announcement is found within a second when its old host died") {
+  Scene scene;
+  scene.talk(2, 0, 4s);
+  scene.talk(0, 2, 500ms);
+  scene.world.run_for(500ms);
+
+  scene.world.migrate(0, 1, /*announce=*/false);
+  scene.world.host(0).kill();
+  scene.world.run_for(kDowntime + 800ms);
+
+  const auto& received = scene.world.vm(0).received();
+  const auto it = received.find(scene.world.vm(2).ip());
+  REQUIRE(it != received.end());
+  CHECK(scene.world.time().steady() - it->second.last < 15ms);
+
+  scene.world.run_for(4s);
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: a VM that only listens, or is switched off, costs few questions and no search that finds it") {
+  Scene scene;
+  scene.talk(2, 0, 10s);
+  scene.world.run_for(10s);
+  const auto searches = [&](std::size_t host) {
+    for (const auto& [name, value] : scene.world.host(host).node().status().counters) {
+      if (name == "searches") return value;
+    }
+    return ~std::uint64_t{0};
+  };
+  CHECK(searches(0) == 0);  // it answers when it is asked
+  CHECK(searches(2) == 0);  // and so does its host
+
+  // Its port stays, it says nothing any more.
+  const MacAddress mac = scene.world.vm(0).mac();
+  scene.world.vm(0).unplug();
+  const Bridge::Port port = scene.world.host(0).bridge().add_port([](const Bytes&) {});
+  scene.world.host(0).bridge().input(port, make_gratuitous_arp({mac, scene.world.vm(0).ip()}));
+  scene.talk(2, 0, 60s);
+  scene.world.run_for(60s);
+  CHECK(searches(0) > 5);
+  CHECK(searches(0) < 20);
+  CHECK(searches(2) < 3);
+}
+
 TEST_CASE("sim: a VM that is resumed at the source after the target announced it ends up at the source") {
   Scene scene;
   scene.world.run_for(1s);

@@ -87,8 +87,9 @@ void SimVm::receive(const Bytes& frame) {
   const auto info = parse_frame(frame);
   if (!info || (info->destination != mac_ && !info->destination.is_group())) return;
   if (info->kind == FrameKind::ArpRequest && find_asked(*info) == ip_ && info->source_ip) {
-    arp_[*info->source_ip] = {info->source, time_.steady() + kArpLifetime};
-    if (auto answer = make_neighbor_answer(*info, mac_)) transmit(*answer);
+    // A probe (RFC 5227) is answered too, as Linux does, and teaches nothing.
+    if (!is_address_probe(*info)) arp_[*info->source_ip] = {info->source, time_.steady() + kArpLifetime};
+    transmit(make_arp_reply({mac_, ip_}, {info->source, *info->source_ip}));
     return;
   }
   if (info->kind == FrameKind::ArpReply && info->source_ip && info->sender_mac) {

@@ -79,6 +79,18 @@ std::vector<Golden> goldens() {
        "0a"
        "0001"
        "02"},
+      {"search", SearchMessage{mac.mac(), {*parse_ip("10.77.0.5"), *parse_ip("fd00::5")}},
+       "0b"
+       "001d"
+       "02005e100001"
+       "02"
+       "020a4d0005"
+       "03fd000000000000000000000000000005"},
+      {"search by MAC alone", SearchMessage{mac.mac(), {}},
+       "0b"
+       "0007"
+       "02005e100001"
+       "00"},
   };
 }
 
@@ -113,7 +125,7 @@ TEST_CASE("Control messages: several share a datagram, in order; unknown types a
   Bytes plaintext;
   encode(PingMessage{1}, plaintext);
   const Bytes unknown = from_hex(
-      "0b0003112233"
+      "0c0003112233"
       "ff0000");
   plaintext.insert(plaintext.end(), unknown.begin(), unknown.end());
   encode(PingMessage{2}, plaintext);

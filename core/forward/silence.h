@@ -1,0 +1,72 @@
+// Notices who is sent to and says nothing.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "core/base/address.h"
+#include "core/base/time.h"
+
+namespace rove {
+
+// Whoever is sent frames and was not heard for this long may be gone. Longer than a round trip between continents
+// would be needed to never suspect the living; asking costs one small datagram or frame, so it may err.
+inline constexpr std::chrono::milliseconds kSilentAfter{100};
+// Told again while it lasts.
+inline constexpr std::chrono::milliseconds kSilentAgain{250};
+
+// One party: a VM of this host, or a peer.
+class Silence {
+ public:
+  void handle_heard() { since_.reset(); }
+
+  // Something was sent there. True when nothing was heard for kSilentAfter while more was sent; then again every
+  // kSilentAgain.
+  [[nodiscard]] bool handle_sent(TimePoint now) {
+    if (!since_) {
+      since_ = now;
+      tell_at_ = now + kSilentAfter;
+    }
+    if (now < tell_at_) return false;
+    tell_at_ = now + kSilentAgain;
+    return true;
+  }
+
+ private:
+  std::optional<TimePoint> since_;
+  TimePoint tell_at_{};
+};
+
+// The VMs of this host, without allocation. Two whose MACs share a place displace each other: then silence is noticed
+// later, or not while both are sent to in turn, and never wrongly.
+class VmSilence {
+ public:
+  void handle_heard(const MacAddress& vm) {
+    Entry& entry = entry_of(vm);
+    if (entry.vm == vm) entry.silence.handle_heard();
+  }
+
+  [[nodiscard]] bool handle_sent(TimePoint now, const MacAddress& vm) {
+    Entry& entry = entry_of(vm);
+    if (entry.vm != vm) entry = {vm, {}};
+    return entry.silence.handle_sent(now);
+  }
+
+ private:
+  static constexpr unsigned kBits = 12;  // for some hundred VMs of a host, 128 KiB
+  struct Entry {
+    MacAddress vm{};
+    Silence silence;
+  };
+
+  // Fibonacci hashing, as in VmMap.
+  [[nodiscard]] Entry& entry_of(const MacAddress& vm) {
+    return entries_[hash_bytes(vm.octets) * 0x9e3779b97f4a7c15ULL >> (64 - kBits)];
+  }
+
+  std::array<Entry, 1U << kBits> entries_{};
+};
+
+}  // namespace rove
