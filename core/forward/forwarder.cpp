@@ -68,7 +68,7 @@ struct Forwarder::Impl {
     ++counters.frames_punted;
   }
 
-  void report_unproven(TimePoint now, Session& session, BytesView frame) {
+  void report_unproven(TimePoint now, WorkerSession& session, BytesView frame) {
     if (!session.budget().take_unproven(now)) return drop(DropReason::SpoofedSource);
     if (!events.has_room(EventQueue::Kind::Frame)) return drop(DropReason::EventsFull);
     events.push(EventQueue::Kind::Frame, UnprovenFrame{session.peer(), {frame.begin(), frame.end()}});
@@ -80,7 +80,7 @@ struct Forwarder::Impl {
   // ---- sealing ----------------------------------------------------------------------------------
 
   // False when the lane is used up; nothing was sent then.
-  bool seal(Session& session, std::uint8_t flags, BytesView frame, const FrameInfo& info, DatagramBatch& out) {
+  bool seal(WorkerSession& session, std::uint8_t flags, BytesView frame, const FrameInfo& info, DatagramBatch& out) {
     DatagramBatch::Slot& slot = out.next();
     BytesView plaintext = frame;
     if (const auto clamp = find_mss_clamp(frame, info, snapshot->inner_mtu)) {
@@ -119,7 +119,7 @@ struct Forwarder::Impl {
     if (destination == nullptr) return punt(frame);
     if (destination->place == VmView::Place::Local) return;  // the bridge has delivered it already
 
-    Session* session = sessions.find_current(now, destination->owner);
+    WorkerSession* session = sessions.find_current(now, destination->owner);
     if (session == nullptr || !seal(*session, 0, frame, *info, out)) return punt(frame);
     if (routes_used.admit(now, info->destination)) notify(RouteUsed{info->destination});
     if (session->budget().silence().handle_sent(now)) notify(PeerSilent{session->peer()});
@@ -150,14 +150,14 @@ struct Forwarder::Impl {
     const Result<Header> header = parse_header(datagram);
     if (!header) return drop(DropReason::Malformed);
 
-    Session* session = sessions.find(header->receiver);
+    WorkerSession* session = sessions.find(header->receiver);
     if (session == nullptr) {
       drop(DropReason::UnknownSession);
       if (unknown_sessions.admit(now, from)) notify(SessionUnknown{from});
       return;
     }
     if (session->is_expired(now)) return drop(DropReason::SessionExpired);
-    const Session::Opened opened = session->open(*header, datagram);
+    const WorkerSession::Opened opened = session->open(*header, datagram);
     if (opened.drop) return drop(*opened.drop);
     ++counters.datagrams_opened;
     session->budget().silence().handle_heard();
@@ -177,7 +177,7 @@ struct Forwarder::Impl {
   }
 
   // One frame of an opened datagram: what a receiver demands of it (docs/protocol.md §2), in that order.
-  void handle_inner(TimePoint now, Session& session, std::uint8_t flags, MutableBytes frame, FrameBatch& out,
+  void handle_inner(TimePoint now, WorkerSession& session, std::uint8_t flags, MutableBytes frame, FrameBatch& out,
                     DatagramBatch& relay) {
     const Result<FrameInfo> info = parse_frame(frame);
     if (!info) return drop(DropReason::BadFrame);
@@ -208,8 +208,8 @@ struct Forwarder::Impl {
   }
 
   // A frame for a VM that is not here: sent on while it left only lately, and never written to the TAP.
-  void handle_misdirected(TimePoint now, Session& session, std::uint8_t flags, BytesView frame, const FrameInfo& info,
-                          const VmView& vm, DatagramBatch& relay) {
+  void handle_misdirected(TimePoint now, WorkerSession& session, std::uint8_t flags, BytesView frame,
+                          const FrameInfo& info, const VmView& vm, DatagramBatch& relay) {
     const std::optional<DropReason> failure = send_on(now, flags, frame, info, vm, relay);
     if (session.budget().admit_misdirected(now, info.destination)) {
       notify(MisdirectedFrame{session.peer(), info.destination, !failure});
@@ -224,7 +224,7 @@ struct Forwarder::Impl {
     const unsigned hops = hops_of(flags) + 1;
     if (hops > kHopsMax) return DropReason::TooManyHops;
     const auto onward = static_cast<std::uint8_t>((flags & kFlagNeedsChecksum) | kFlagForwarded | hops_flag(hops));
-    Session* to = sessions.find_current(now, vm.owner);
+    WorkerSession* to = sessions.find_current(now, vm.owner);
     if (to == nullptr || !seal(*to, onward, frame, info, relay)) return DropReason::NoSession;
     return std::nullopt;
   }
@@ -252,7 +252,7 @@ struct Forwarder::Impl {
     ROVE_CHECK((command.flags & ~(kFlagForwarded | kFlagHopsMask)) == 0);
     const Result<FrameInfo> info = parse_frame(command.frame);
     if (!info) return drop(DropReason::BadFrame);
-    Session* session = sessions.find_current(now, command.peer);
+    WorkerSession* session = sessions.find_current(now, command.peer);
     if (session == nullptr || !seal(*session, command.flags, command.frame, *info, out)) drop(DropReason::NoSession);
   }
 

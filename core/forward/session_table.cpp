@@ -17,7 +17,7 @@ bool PeerBudget::take_unproven(TimePoint now) {
   return true;
 }
 
-Session::Session(const SessionView& view, std::uint8_t lane, PeerBudget& budget)
+WorkerSession::WorkerSession(const SessionView& view, std::uint8_t lane, PeerBudget& budget)
     : peer_(view.peer),
       local_index_(view.local_index),
       remote_index_(view.remote_index),
@@ -28,13 +28,13 @@ Session::Session(const SessionView& view, std::uint8_t lane, PeerBudget& budget)
       opening_(view.algorithm, *view.open_key),
       lane_(lane) {}
 
-void Session::handle_view(const SessionView& view) {
+void WorkerSession::handle_view(const SessionView& view) {
   ROVE_CHECK(view.peer == peer_ && view.local_index == local_index_ && view.remote_index == remote_index_);
   endpoint_ = view.endpoint;
   expires_ = view.expires;
 }
 
-bool Session::seal(std::uint8_t flags, BytesView plaintext, std::uint8_t* to) {
+bool WorkerSession::seal(std::uint8_t flags, BytesView plaintext, std::uint8_t* to) {
   const std::optional<std::uint64_t> count = sent_.take();
   if (!count) return false;
   const Header header{.type = DatagramType::Data,
@@ -46,7 +46,7 @@ bool Session::seal(std::uint8_t flags, BytesView plaintext, std::uint8_t* to) {
   return true;
 }
 
-Session::Opened Session::open(const Header& header, MutableBytes datagram) {
+WorkerSession::Opened WorkerSession::open(const Header& header, MutableBytes datagram) {
   Lane* lane = find_lane(header.counter.lane);
   if (lane == nullptr && lanes_.size() == kLanesPerSessionMax) return {{}, DropReason::BadLane};
   if (lane != nullptr && !lane->window.may_accept(header.counter.count)) return {{}, DropReason::Replayed};
@@ -60,7 +60,7 @@ Session::Opened Session::open(const Header& header, MutableBytes datagram) {
   return {sealed.first(sealed.size() - kAeadTagSize), std::nullopt};
 }
 
-bool Session::take_heard(TimePoint now, const Endpoint& from) {
+bool WorkerSession::take_heard(TimePoint now, const Endpoint& from) {
   const Duration quiet = from == heard_from_ ? Duration{kHeardPeriod} : Duration{kHeardChangePeriod};
   if (heard_from_ && now - heard_at_ < quiet) return false;
   heard_from_ = from;
@@ -68,7 +68,7 @@ bool Session::take_heard(TimePoint now, const Endpoint& from) {
   return true;
 }
 
-Session::Lane* Session::find_lane(std::uint8_t number) {
+WorkerSession::Lane* WorkerSession::find_lane(std::uint8_t number) {
   const auto it = std::find_if(lanes_.begin(), lanes_.end(), [&](const Lane& lane) { return lane.number == number; });
   return it == lanes_.end() ? nullptr : &*it;
 }
@@ -99,17 +99,17 @@ void SessionTable::handle_snapshot(TimePoint now, const Snapshot& snapshot) {
   std::erase_if(budgets_, [&](const auto& entry) { return !peers.contains(entry.first); });
 }
 
-Session* SessionTable::find(SessionIndex local_index) const {
+WorkerSession* SessionTable::find(SessionIndex local_index) const {
   const auto it = by_index_.find(local_index);
   return it == by_index_.end() ? nullptr : it->second;
 }
 
-Session* SessionTable::find_current(TimePoint now, const NodeId& peer) const {
+WorkerSession* SessionTable::find_current(TimePoint now, const NodeId& peer) const {
   const auto it = current_.find(peer);
   return it == current_.end() || it->second->is_expired(now) ? nullptr : it->second;
 }
 
-Session& SessionTable::adopt(const SessionView& view) {
+WorkerSession& SessionTable::adopt(const SessionView& view) {
   if (const auto it = sessions_.find(view.serial); it != sessions_.end()) {
     it->second->handle_view(view);
     return *it->second;
@@ -118,7 +118,7 @@ Session& SessionTable::adopt(const SessionView& view) {
   ROVE_CHECK(view.seal_key != nullptr && view.open_key != nullptr);
   std::unique_ptr<PeerBudget>& budget = budgets_[view.peer];
   if (!budget) budget = std::make_unique<PeerBudget>();
-  return *sessions_.emplace(view.serial, std::make_unique<Session>(view, lane_, *budget)).first->second;
+  return *sessions_.emplace(view.serial, std::make_unique<WorkerSession>(view, lane_, *budget)).first->second;
 }
 
 }  // namespace rove

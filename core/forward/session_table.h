@@ -52,13 +52,13 @@ class PeerBudget {
 };
 
 // One session as one worker uses it. Counter and replay windows live as long as its serial is in the snapshots.
-class Session {
+class WorkerSession {
  public:
   // SessionHeard goes out so often while the address stays, and at most so often when it changes with every datagram.
   static constexpr std::chrono::seconds kHeardPeriod{1};
   static constexpr std::chrono::milliseconds kHeardChangePeriod{10};
 
-  Session(const SessionView& view, std::uint8_t lane, PeerBudget& budget);
+  WorkerSession(const SessionView& view, std::uint8_t lane, PeerBudget& budget);
 
   // A later snapshot's view of the same serial: the addresses may have changed.
   void handle_view(const SessionView& view);
@@ -120,18 +120,18 @@ class SessionTable {
   // Takes over the sessions of `snapshot`: sets up new ones, keeps those that it has, drops the others.
   void handle_snapshot(TimePoint now, const Snapshot& snapshot);
 
-  [[nodiscard]] Session* find(SessionIndex local_index) const;
+  [[nodiscard]] WorkerSession* find(SessionIndex local_index) const;
   // The session to seal with; nullptr when there is none or it is expired.
-  [[nodiscard]] Session* find_current(TimePoint now, const NodeId& peer) const;
+  [[nodiscard]] WorkerSession* find_current(TimePoint now, const NodeId& peer) const;
 
  private:
-  Session& adopt(const SessionView& view);
+  WorkerSession& adopt(const SessionView& view);
 
   std::uint8_t lane_;
   std::unordered_map<NodeId, std::unique_ptr<PeerBudget>> budgets_;
-  std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;  // by serial
-  std::unordered_map<SessionIndex, Session*> by_index_;
-  std::unordered_map<NodeId, Session*> current_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<WorkerSession>> sessions_;  // by serial
+  std::unordered_map<SessionIndex, WorkerSession*> by_index_;
+  std::unordered_map<NodeId, WorkerSession*> current_;
   std::map<std::uint64_t, TimePoint> retired_;  // serials that left before they expired, with their expiry
 };
 

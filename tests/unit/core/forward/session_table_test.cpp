@@ -36,7 +36,7 @@ Snapshot with(std::initializer_list<SessionView> views) {
   return snapshot;
 }
 
-TEST_CASE("Session: counters and replay windows outlive a snapshot that still has the serial") {
+TEST_CASE("WorkerSession: counters and replay windows outlive a snapshot that still has the serial") {
   Pair pair;
   const Bytes first = pair.sealed(pair.frame());
   pair.b.take_datagram(pair.a.endpoint, first);
@@ -49,7 +49,7 @@ TEST_CASE("Session: counters and replay windows outlive a snapshot that still ha
   CHECK(pair.b.drops(DropReason::Replayed) == 1);
 }
 
-TEST_CASE("Session: a snapshot's new endpoint is used from then on") {
+TEST_CASE("WorkerSession: a snapshot's new endpoint is used from then on") {
   Pair pair;
   const Endpoint roamed{ip_of("198.51.100.1"), 4000};
   pair.a.snapshot.sessions[pair.session.first.local_index].endpoint = roamed;
@@ -60,7 +60,7 @@ TEST_CASE("Session: a snapshot's new endpoint is used from then on") {
   CHECK(pair.a.sent.slots()[0].to == roamed);
 }
 
-TEST_CASE("Session: after a renewal the new one seals, and the old one still opens") {
+TEST_CASE("WorkerSession: after a renewal the new one seals, and the old one still opens") {
   Pair pair;
   const Bytes late = pair.sealed(pair.frame());
   const SessionPair renewed = pair.maker.connect(pair.a, pair.b);
