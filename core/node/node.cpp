@@ -73,6 +73,7 @@ Node::Impl::Impl(NodeConfig config_, NodeIdentity identity_, LocationService& lo
 
 void Node::Impl::start(Now now) {
   started = now.steady;
+  first_sequence = next_sequence(highest_sequence, now.wall);
   claims_expire_at = now.steady + kExpireInterval;
   directory.set_certificate(now, own_certificate);
   location.add_certificate(own_id, own_certificate->der());
@@ -203,6 +204,12 @@ void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
     }
   }
 
+  // The question is on its way before the push below, so the answer is what it knew from before our start.
+  if (started && now.steady - *started < kRecoveryTime) {
+    for (const auto& [mac, vm] : vms.vms()) {
+      if (vm.state == LocalVm::State::Live) peers.send(now, up.peer, ClaimRequestMessage{VmAddress{mac}});
+    }
+  }
   // Whatever happened while we were apart: it learns what we hold now.
   for (const auto& [mac, vm] : vms.vms()) {
     if (vm.state == LocalVm::State::Forwarding) continue;

@@ -326,6 +326,7 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
       return;
     case ClaimVerdict::Older:
       ++counters.claims_older;
+      if (owner == own_id) recover_addresses(now, claim);
       // Whoever still believes it hears of the newer one.
       if (const SignedClaim* newer = claims.find_any(VmAddress{claim.mac});
           newer != nullptr && !bringer.is_zero() && newer->id != signed_claim.id) {
@@ -357,6 +358,20 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
     finish_arrivals(now);
   }
   settle(now, claim);
+}
+
+// A claim of ours from before a restart: the VM is here still, and has the addresses that it did not show us again yet.
+void Node::Impl::recover_addresses(Now now, const Claim& claim) {
+  const LocalVm* vm = vms.find(claim.mac);
+  if (vm == nullptr || vm->state != LocalVm::State::Live) return;
+  if (claim.state != ClaimState::Live || claim.sequence >= first_sequence) return;
+  std::vector<IpAddress> ips = vm->claim.claim.ips;
+  for (const IpAddress& ip : claim.ips) {
+    const SignedClaim* holder = claims.find(VmAddress{ip});
+    const bool taken = holder != nullptr && holder->claim.mac != claim.mac;
+    if (!taken && may_claim_ip(ip) && !contains(ips, ip) && has_room(ips, ip)) ips.push_back(ip);
+  }
+  if (ips.size() > vm->claim.claim.ips.size()) claim_here(now, claim.mac, std::move(ips));
 }
 
 void Node::Impl::yield_to(Now now, const Claim& claim) {

@@ -66,6 +66,8 @@ inline constexpr std::array<std::chrono::milliseconds, 3> kInjectTimes{
 inline constexpr std::chrono::seconds kRecordAskInterval{1};
 // Claims that are over leave the table this often; until then they could only be those of hosts that died.
 inline constexpr std::chrono::seconds kExpireInterval{5};
+// A node that started so lately asks each new peer what it claimed before: the addresses of its VMs.
+inline constexpr std::chrono::seconds kRecoveryTime{30};
 // Clocks of different hosts differ by this much at most (docs/protocol.md §6.1).
 inline constexpr std::chrono::hours kWallClockSkewMax{1};
 // How long a VM of this host has to answer when it is asked whether it is still here: a guest under load too.
@@ -170,6 +172,7 @@ struct Node::Impl {
   void accept_claim(Now now, BytesView encoded, LookupSource source, const NodeId& bringer);
   void judge_claim(Now now, const SignedClaim& claim, const Certificate& publisher, LookupSource source,
                    const NodeId& bringer);
+  void recover_addresses(Now now, const Claim& claim);
   void yield_to(Now now, const Claim& claim);
   void inject_move(const MacAddress& mac);
   void publish(const SignedClaim& claim);
@@ -241,6 +244,7 @@ struct Node::Impl {
   TimePoint own_record_refresh = TimePoint::max();
   TimePoint claims_expire_at = TimePoint::max();
   std::uint64_t highest_sequence = 0;
+  std::uint64_t first_sequence = 0;  // below: claims of ours from before this start
   std::optional<TimePoint> started;
 
   // MACs that announced themselves while it is being found out what they may claim.

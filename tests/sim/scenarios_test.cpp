@@ -229,6 +229,30 @@ TEST_CASE("sim: a host that is killed and started again is back in service witho
   scene.check_agreement();
 }
 
+TEST_CASE("sim: a host that is killed and started again keeps the addresses that its VM does not show at once") {
+  Scene scene;
+  const IpAddress second = *parse_ip("fd77::99");
+  REQUIRE(scene.world.host(0).node().claim(scene.world.time().now(), scene.world.vm(0).mac(),
+                                           {scene.world.vm(0).ip(), second}));
+  scene.world.run_for(2s);
+  scene.world.host(0).kill();
+  scene.world.run_for(5s);
+  scene.world.host(0).start();
+  scene.talk(0, 2, 1s);  // shows the first address only
+  scene.world.run_for(3s);
+
+  bool answered = false;
+  scene.world.host(2).lookup(VmAddress{second}, false, [&](const LookupResult& result) {
+    answered = true;
+    REQUIRE_FALSE(result.error);
+    CHECK(result.answers.at(0).claim.mac == scene.world.vm(0).mac());
+    CHECK(result.answers.at(0).claim.ips.size() == 2);
+  });
+  scene.world.run_for(10s);
+  CHECK(answered);
+  scene.check_agreement();
+}
+
 TEST_CASE("sim: every clock may be off by an hour in either direction") {
   WorldOptions options;
   options.hosts = 4;
