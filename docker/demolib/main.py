@@ -80,8 +80,10 @@ def how_to_play(lab, overlay, site):
     client = lab.namespace("client-c")
     print(f"  ip netns exec {client} ping {sites.GUEST4}")
     if overlay.has_lookup:
+        scripts = {host: overlay.shortcut(host) for host in sites.HOSTS}
         for verb in (f"lookup {sites.GUEST4}", "peers", "vms", "status"):
-            print(f"  {overlay.shortcut('b')} {verb}")
+            print(f"  {scripts['b']} {verb}")
+        print(f"  (and rove-{', rove-'.join(host for host in scripts if host != 'b')} beside it for the other hosts)")
     print(f"Logs are in {lab.directory}. To take it all down:\n  sudo docker/demo --stop")
 
 
