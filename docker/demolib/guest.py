@@ -33,10 +33,11 @@ class Move:
 
 
 class Guest:
-    """The one guest of the lab. `site` is where it runs."""
+    """The one guest of the lab. `site` is where it runs. With `announces` off neither QEMU (RARP) nor the guest's
+    driver (gratuitous ARP) says anything after a move."""
 
-    def __init__(self, lab, image):
-        self._lab, self._image = lab, image
+    def __init__(self, lab, image, announces=True):
+        self._lab, self._image, self._announces = lab, image, announces
         self._instances = 0
         self._process = self._qmp = None
         self.site = None
@@ -66,7 +67,8 @@ class Guest:
             "-chardev", f"file,id=console,append=on,path={self._lab.path('console.log')}",
             "-serial", "chardev:console", "-qmp", f"unix:{control},server=on,wait=off",
             "-netdev", f"tap,id=net,ifname={TAP},script=no,downscript=no,vhost=off",
-            "-device", f"virtio-net-pci,netdev=net,mac={MAC},romfile=", *arguments, log=f"qemu-{site}.log")
+            "-device", f"virtio-net-pci,netdev=net,mac={MAC},romfile=,"
+                       f"guest_announce={'on' if self._announces else 'off'}", *arguments, log=f"qemu-{site}.log")
         try:
             return process, Qmp(control, time.monotonic() + 20)
         except QmpError as error:
@@ -78,6 +80,8 @@ class Guest:
         address = f"{sites.underlay(target)}:{MIGRATION_PORT}"
         process, qmp = self._start(target, ["-incoming", f"tcp:{address}"])
         qmp.command("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+        if not self._announces:
+            qmp.command("migrate-set-parameters", **{"announce-rounds": 0})
         source = self._qmp
         source.command("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
         source.command("migrate-set-parameters", **{"downtime-limit": DOWNTIME_LIMIT_MS,

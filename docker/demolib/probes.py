@@ -59,6 +59,13 @@ class Record:
                     else:
                         self.received.setdefault(int(number), []).append(int(moment) / 1e9)
 
+    def first_answer(self, after):
+        """Milliseconds from `after` to the first answer that came then to something sent then or later; None when
+        there is none."""
+        answers = [moment for number, moments in self.received.items() if self.sent[number] >= after
+                   for moment in moments]
+        return round((min(answers) - after) * 1e3, 1) if answers else None
+
     def window(self, begin, end):
         """Figures of the stretch from begin to end: the longest time without an answer, lost, duplicated."""
         arrivals = sorted(moment for moments in self.received.values() for moment in moments if begin <= moment <= end)
