@@ -31,6 +31,9 @@ constexpr std::size_t kControlSizeMax = kControlPlaintextMax + kDataOverhead;
 constexpr std::chrono::seconds kRouteUsedPeriod{5};
 // Remote VMs reported as used within kRouteUsedPeriod; further ones wait for the next.
 constexpr std::size_t kRouteUsedMax = 8192;
+constexpr std::chrono::milliseconds kTakeoverFramePeriod{100};
+// VMs that came here lately and get frames within the period; of further ones the timeline hears later.
+constexpr std::size_t kTakeoverFramesMax = 1024;
 constexpr std::chrono::seconds kSessionUnknownPeriod{1};
 // Addresses that speak of unknown sessions. Anybody can invent addresses: when full, new ones go unreported.
 constexpr std::size_t kSessionUnknownMax = 1024;
@@ -195,8 +198,15 @@ struct Forwarder::Impl {
     if (destination != nullptr && destination->place == VmView::Place::Remote) {
       return handle_misdirected(now, session, flags, frame, *info, *destination, relay);
     }
+    if (destination != nullptr && now < destination->takeover_until) note_takeover(now, session, flags, *info);
     deliver(flags, frame, *info, out);
     if (destination != nullptr && vm_silence.handle_sent(now, info->destination)) notify(VmSilent{info->destination});
+  }
+
+  void note_takeover(TimePoint now, const WorkerSession& session, std::uint8_t flags, const FrameInfo& info) {
+    const bool forwarded = (flags & kFlagForwarded) != 0;
+    if (!(forwarded ? takeovers_forwarded : takeovers_direct).admit(now, info.destination)) return;
+    notify(TakeoverFrame{session.peer(), info.destination, forwarded});
   }
 
   // The peer had the VM until lately, as both that VM's new owner and its owners in between know. A source that
@@ -262,6 +272,8 @@ struct Forwarder::Impl {
   std::shared_ptr<const Snapshot> snapshot = std::make_shared<const Snapshot>();
   VmSilence vm_silence;
   Throttle<MacAddress> routes_used{kRouteUsedPeriod, kRouteUsedMax};
+  Throttle<MacAddress> takeovers_forwarded{kTakeoverFramePeriod, kTakeoverFramesMax};
+  Throttle<MacAddress> takeovers_direct{kTakeoverFramePeriod, kTakeoverFramesMax};
   Throttle<Endpoint> unknown_sessions{kSessionUnknownPeriod, kSessionUnknownMax};
 };
 

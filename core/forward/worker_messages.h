@@ -38,6 +38,13 @@ struct MisdirectedFrame {
   MacAddress vm;
   bool forwarded = false;
 };
+// A frame came from a peer for a VM that moved here lately (VmView::takeover_until): by way of its old host, or
+// straight from the peer. At most one of each kind per VM and 100 ms.
+struct TakeoverFrame {
+  NodeId peer;
+  MacAddress vm;
+  bool forwarded = false;
+};
 // Frames went to this remote VM lately. At most one per VM and 5 s.
 struct RouteUsed {
   MacAddress vm;
@@ -66,8 +73,8 @@ struct PeerSilent {
   NodeId peer;
 };
 
-using WorkerEvent = std::variant<PuntedFrame, UnprovenFrame, ControlDatagram, MisdirectedFrame, RouteUsed, SessionHeard,
-                                 SessionWorn, SessionUnknown, VmSilent, PeerSilent>;
+using WorkerEvent = std::variant<PuntedFrame, UnprovenFrame, ControlDatagram, MisdirectedFrame, TakeoverFrame,
+                                 RouteUsed, SessionHeard, SessionWorn, SessionUnknown, VmSilent, PeerSilent>;
 
 // ---- control → worker -------------------------------------------------------------------------
 

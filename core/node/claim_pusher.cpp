@@ -6,7 +6,7 @@ bool ClaimPusher::push(TimePoint now, const NodeId& peer, const SignedClaim& cla
   const Key key{peer, claim.claim.mac};
   const auto it = pending_.find(key);
   if (it == pending_.end() && pending_.size() >= kPushesMax) {
-    once_.push_back({peer, claim.encoded});
+    once_.push_back({peer, claim.claim.mac, claim.encoded});
     return false;
   }
   if (it != pending_.end()) {
@@ -19,11 +19,13 @@ bool ClaimPusher::push(TimePoint now, const NodeId& peer, const SignedClaim& cla
   return true;
 }
 
-void ClaimPusher::handle_ack(const NodeId& peer, const RecordId& id) {
+std::optional<MacAddress> ClaimPusher::handle_ack(const NodeId& peer, const RecordId& id) {
   const auto it = by_record_.find({peer, id});
-  if (it == by_record_.end()) return;
-  pending_.erase({peer, it->second});
+  if (it == by_record_.end()) return std::nullopt;
+  const MacAddress vm = it->second;
+  pending_.erase({peer, vm});
   by_record_.erase(it);
+  return vm;
 }
 
 void ClaimPusher::forget_peer(const NodeId& peer) {
@@ -48,7 +50,7 @@ std::vector<ClaimPusher::Push> ClaimPusher::take_due(TimePoint now) {
       pending_.erase(it);
       continue;
     }
-    out.push_back({key.first, pending.record});
+    out.push_back({key.first, key.second, pending.record});
     // After the last repetition one more interval is left for its acknowledgement.
     const std::size_t interval = std::min(pending.sent, kPushIntervals.size() - 1);
     ++pending.sent;

@@ -31,12 +31,14 @@ class ClaimPusher {
  public:
   struct Push {
     NodeId peer;
+    MacAddress vm;
     Bytes record;
   };
 
   // False when the table is full: sent once, not repeated.
   bool push(TimePoint now, const NodeId& peer, const SignedClaim& claim);
-  void handle_ack(const NodeId& peer, const RecordId& id);
+  // The VM whose push is over by this; nullopt when none was outstanding.
+  std::optional<MacAddress> handle_ack(const NodeId& peer, const RecordId& id);
   // Ends all pushes to a peer whose session is gone.
   void forget_peer(const NodeId& peer);
 

@@ -49,6 +49,12 @@ std::string_view to_string(NodeEvent::Kind kind) {
     case NodeEvent::Kind::LocationConnected: return "location-connected";
     case NodeEvent::Kind::LocationDisconnected: return "location-disconnected";
     case NodeEvent::Kind::ClaimRefused: return "claim-refused";
+    case NodeEvent::Kind::VmSignal: return "vm-signal";
+    case NodeEvent::Kind::VmClaimPushed: return "vm-claim-pushed";
+    case NodeEvent::Kind::VmClaimAcknowledged: return "vm-claim-acknowledged";
+    case NodeEvent::Kind::VmFrameForwarded: return "vm-frame-forwarded";
+    case NodeEvent::Kind::VmFrameDirect: return "vm-frame-direct";
+    case NodeEvent::Kind::VmRedirected: return "vm-redirected";
   }
   return "unknown";
 }
@@ -116,7 +122,10 @@ void Node::Impl::dispatch(Now now, WorkerEvent event) {
       peers.handle_control(now, datagram->from, datagram->datagram);
     }
   } else if (auto* misdirected = std::get_if<MisdirectedFrame>(&event)) {
+    if (misdirected->forwarded) note_step(now, misdirected->vm, MoveStep::Forwarded, misdirected->peer);
     redirect(now, misdirected->peer, misdirected->vm);
+  } else if (auto* arrived = std::get_if<TakeoverFrame>(&event)) {
+    note_step(now, arrived->vm, arrived->forwarded ? MoveStep::Forwarded : MoveStep::Direct, arrived->peer);
   } else if (auto* used = std::get_if<RouteUsed>(&event)) {
     note_route_used(now, used->vm);
   } else if (auto* heard = std::get_if<SessionHeard>(&event)) {
@@ -229,7 +238,9 @@ void Node::Impl::handle_message(Now now, const NodeId& peer, const ControlMessag
     for (const Bytes& record : claims_message->records) accept_claim(now, record, LookupSource::Peer, peer);
     retry_unproven(now, peer);
   } else if (const auto* ack = std::get_if<ClaimAckMessage>(&message)) {
-    for (const RecordId& id : ack->ids) pusher.handle_ack(peer, id);
+    for (const RecordId& id : ack->ids) {
+      if (const auto vm = pusher.handle_ack(peer, id)) note_step(now, *vm, MoveStep::Acknowledged, peer);
+    }
   } else if (const auto* request = std::get_if<ClaimRequestMessage>(&message)) {
     const SignedClaim* known = claims.find_any(request->address);
     if (known == nullptr) {
@@ -283,12 +294,14 @@ void Node::Impl::emit(WorkerCommand command) {
 
 void Node::Impl::report(Now now, NodeEvent::Kind kind, const NodeId& peer, std::optional<MacAddress> vm,
                         std::string detail) {
+  const std::string name = peer.is_zero() ? std::string{} : directory.name_of(peer);
+  NodeEvent event{kind, now.steady, name, vm, std::move(detail)};
+  timeline.handle_event(now.wall, event);
   if (events.size() >= kEventsMax) {
     ++counters.outputs_dropped;
     return;
   }
-  const std::string name = peer.is_zero() ? std::string{} : directory.name_of(peer);
-  events.push_back({kind, now.steady, name, vm, std::move(detail)});
+  events.push_back(std::move(event));
 }
 
 std::shared_ptr<const Snapshot> Node::Impl::make_snapshot() {
@@ -451,6 +464,7 @@ void Node::handle_bridge_event(Now now, const BridgeEvent& event) {
     impl_->vms.clear_suspicion(event.mac);
     const bool settled = impl_->started && now.steady - *impl_->started >= kBridgeSettleTime;
     if (!impl_->vms.is_live(event.mac) && impl_->vms.counts_as_evidence(now.steady, event.mac)) {
+      impl_->note_signal(now, event.mac, SignalKind::Bridge);
       impl_->arrive(now, event.mac, std::nullopt, settled);
     }
   }
@@ -503,6 +517,7 @@ Result<std::uint64_t> Node::claim(Now now, const MacAddress& mac, const std::vec
   }
   LocalVm* vm = impl_->vms.find(mac);
   const bool same = vm != nullptr && vm->state == LocalVm::State::Live && vm->claim.claim.ips == wanted;
+  impl_->note_signal(now, mac, SignalKind::Operator);
   if (!same) impl_->claim_here(now, mac, std::move(wanted));
   vm = impl_->vms.find(mac);
   if (vm == nullptr || vm->state != LocalVm::State::Live) return fail(Error::NotAllowed);

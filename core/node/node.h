@@ -23,6 +23,7 @@
 #include "core/identity/certificate.h"
 #include "core/location/claim.h"
 #include "core/location/location_service.h"
+#include "core/node/timeline.h"
 #include "core/peer/peer_set.h"
 
 namespace rove {
@@ -69,6 +70,12 @@ struct VmStatus {
   std::optional<NodeId> forward_to;
 };
 
+// The last moves of a VM that this node had a part in, oldest first.
+struct VmMoves {
+  MacAddress mac;
+  std::vector<Move> moves;
+};
+
 enum class LookupSource : std::uint8_t { Local, Cache, Peer, Dht };
 // What a lookup found for one address.
 struct LookupAnswer {
@@ -108,6 +115,13 @@ struct NodeEvent {
     LocationConnected,
     LocationDisconnected,
     ClaimRefused,
+    // The steps of a move, the first of each kind.
+    VmSignal,
+    VmClaimPushed,
+    VmClaimAcknowledged,
+    VmFrameForwarded,
+    VmFrameDirect,
+    VmRedirected,
   };
   Kind kind = Kind::PeerUp;
   TimePoint when{};
@@ -171,6 +185,8 @@ class Node {
   [[nodiscard]] NodeStatus status() const;
   [[nodiscard]] std::vector<PeerInfo> peers() const;
   [[nodiscard]] std::vector<VmStatus> vms(Now now) const;
+  // nullopt: this node had no part in any, or nobody claims the IP. An IP stands for the MAC that has it now.
+  [[nodiscard]] std::optional<VmMoves> moves(const VmAddress& address) const;
 
  private:
   struct Impl;

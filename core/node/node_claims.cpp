@@ -263,6 +263,7 @@ void Node::Impl::send_pushes(Now now) {
   std::map<NodeId, ClaimsMessage> messages;
   for (ClaimPusher::Push& push : pusher.take_due(now.steady)) {
     ++counters.pushes_sent;
+    note_step(now, push.vm, MoveStep::Pushed, push.peer);
     ClaimsMessage& message = messages[push.peer];
     if (encoded_size(message) + push.record.size() + 2 > kControlPlaintextMax) {
       peers.send(now, push.peer, message);
@@ -406,6 +407,7 @@ void Node::Impl::redirect(Now now, const NodeId& peer, const MacAddress& vm) {
   const SignedClaim* claim = claims.find_any(VmAddress{vm});
   if (claim == nullptr) return;
   ++counters.redirects_sent;
+  note_step(now, vm, MoveStep::Redirected, peer);
   const SignedNodeRecord* record = directory.find_record(node_id_of(claim->claim.owner));
   if (record != nullptr) peers.send(now, peer, NodeRecordsMessage{{record->encoded}});
   if (!pusher.push(now.steady, peer, *claim)) ++counters.pushes_limited;

@@ -32,6 +32,7 @@ void Node::Impl::handle_frame(Now now, BytesView frame) {
     return;
   }
   if (info->source == config.tap_mac) return;
+  note_signal(now, info->source, signal_of(*info));
   if (!note_presence(now, info->source, info->is_rarp() ? std::nullopt : shown_ip(*info))) {
     ++counters.frames_stale;
     return;

@@ -5,6 +5,7 @@
 //   node_location.cpp   the location service and the directory: records, questions, watches
 //   node_search.cpp     VMs that moved without a word, peers that fell silent
 //   node_lookup.cpp     operator's lookups
+//   node_timeline.cpp   what the timeline hears of
 #pragma once
 
 #include <deque>
@@ -216,6 +217,11 @@ struct Node::Impl {
   void finish_lookups(Now now);
   [[nodiscard]] LookupAnswer make_answer(Now now, const SignedClaim& claim, const VmAddress& address) const;
 
+  // ---- node_timeline.cpp
+  // Something that may be the first sign of a VM's arrival, before anything is made of it.
+  void note_signal(Now now, const MacAddress& mac, SignalKind kind);
+  void note_step(Now now, const MacAddress& mac, MoveStep step, const NodeId& peer);
+
   NodeConfig config;
   NodeIdentity identity;
   LocationService& location;
@@ -296,6 +302,7 @@ struct Node::Impl {
   std::deque<DhtDatagram> dht_datagrams;
   std::deque<LookupResult> lookup_results;
   std::deque<NodeEvent> events;
+  Timeline timeline;
 };
 
 }  // namespace rove

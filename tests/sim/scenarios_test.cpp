@@ -1,6 +1,7 @@
 // Single moves, seen closely: whole nodes, virtual time, 10 ms between hosts.
 #include <doctest/doctest.h>
 
+#include "core/node/vm_table.h"
 #include "core/wire/neighbor.h"
 #include "tests/sim/world.h"
 
@@ -90,6 +91,51 @@ TEST_CASE("sim: a move costs its downtime and little more, for the neighbour lef
   CHECK(scene.lost(2, 0) - before[2] <= limit);
   for (const std::size_t client : {3U, 1U, 2U}) CHECK(scene.duplicates(client, 0) == 0);
   scene.check_agreement();
+}
+
+TEST_CASE("sim: both hosts of a move know afterwards what happened in it, and when") {
+  Scene scene;
+  scene.talk(2, 0, 3s);
+  scene.world.run_for(1s);
+  const TimePoint begin = scene.world.time().steady();
+  scene.world.migrate(0, 1);
+  scene.world.run_for(35s);
+
+  const MacAddress mac = scene.world.vm(0).mac();
+  const auto arrived = scene.world.host(1).node().moves(mac);
+  REQUIRE(arrived.has_value());
+  const Move& here = arrived->moves.back();
+  CHECK(here.kind == Move::Kind::MovedHere);
+  CHECK(here.peer == scene.world.host(0).identity().certificate.name());
+  CHECK(here.signal == SignalKind::Bridge);  // which learns from the announce before our TAP gets it
+  CHECK(here.began >= begin);
+  CHECK(here.to_claim() == Duration{0});
+  CHECK(here.to_step(MoveStep::Pushed) == Duration{0});
+  // 10 ms one way: the acknowledgement after a round trip, what the old host passes on with it, the third's own
+  // frames after the push went to it and theirs came back.
+  REQUIRE(here.to_step(MoveStep::Acknowledged).has_value());
+  CHECK(*here.to_step(MoveStep::Acknowledged) < 30ms);
+  REQUIRE(here.to_step(MoveStep::Forwarded).has_value());
+  CHECK(*here.to_step(MoveStep::Forwarded) < 40ms);
+  REQUIRE(here.to_step(MoveStep::Direct).has_value());
+  CHECK(*here.to_step(MoveStep::Direct) < 40ms);
+  CHECK_FALSE(here.end.has_value());
+
+  // The IP leads to the same.
+  const auto left = scene.world.host(0).node().moves(scene.world.vm(0).ip());
+  REQUIRE(left.has_value());
+  CHECK(left->mac == mac);
+  REQUIRE(left->moves.size() == 2);
+  CHECK(left->moves[0].end == Move::End::MovedAway);
+  const Move& away = left->moves[1];
+  CHECK(away.kind == Move::Kind::MovedAway);
+  CHECK(away.peer == scene.world.host(1).identity().certificate.name());
+  CHECK(away.to_step(MoveStep::Forwarded).has_value());
+  CHECK(away.redirects >= 1);
+  CHECK(away.end == Move::End::ForwardingEnded);
+  CHECK(away.to_end() == kForwardingTime);
+
+  CHECK_FALSE(scene.world.host(2).node().moves(mac).has_value());
 }
 
 TEST_CASE("sim: the source host dies in the moment of the move, a third reaches the VM by push") {

@@ -126,6 +126,38 @@ TEST_CASE("Forwarder: packed frames are sorted into those for here and those to 
   CHECK(parse_header(m.b.relayed.slots()[1].bytes())->flags == (kFlagForwarded | 0x10));
 }
 
+TEST_CASE("Forwarder: first frames for a VM that came here lately are told of, forwarded and direct ones apart") {
+  Migration m;
+  m.send_to_b();
+  m.c.take_datagram(m.b.endpoint, Migration::first_relayed(m.b));
+  const std::vector<TakeoverFrame> forwarded = m.c.take_events_of<TakeoverFrame>();
+  REQUIRE(forwarded.size() == 1);
+  CHECK(forwarded[0].peer == m.b.id);
+  CHECK(forwarded[0].vm == m.vm_b);
+  CHECK(forwarded[0].forwarded);
+
+  // a has heard of the move by now.
+  m.maker.connect(m.a, m.c);
+  m.a.snapshot.vms[m.vm_b] = remote_vm(m.c, {m.ip_b});
+  m.a.publish();
+  m.c.snapshot.vms[m.vm_a] = remote_vm(m.a, {m.ip_a});
+  m.c.publish();
+  const auto told_of_direct = [&m] {
+    m.a.take_frame(m.frame());
+    m.c.take_datagram_of(m.a);
+    return m.c.take_events_of<TakeoverFrame>();
+  };
+  const std::vector<TakeoverFrame> direct = told_of_direct();
+  REQUIRE(direct.size() == 1);
+  CHECK(direct[0].peer == m.a.id);
+  CHECK_FALSE(direct[0].forwarded);
+  CHECK(told_of_direct().empty());
+  m.c.now += std::chrono::milliseconds{100};
+  CHECK(told_of_direct().size() == 1);
+  m.c.now = kStart + kTakeover;
+  CHECK(told_of_direct().empty());
+}
+
 TEST_CASE("Forwarder: forwarded frames are accepted from the previous owner only, and only for a while") {
   Migration m;
   const auto refused = [&](Host& host, const Endpoint& from, const Bytes& datagram) {

@@ -26,7 +26,8 @@ TEST_CASE("ClaimPusher: a push goes out at once and is repeated until acknowledg
   CHECK(pusher.take_due(kStart).size() == 1);
   CHECK(pusher.take_due(kStart).empty());
   CHECK(pusher.take_due(kStart + kPushIntervals[0]).size() == 1);
-  pusher.handle_ack(kPeer, claim(1).id);
+  CHECK(pusher.handle_ack(kPeer, claim(1).id) == claim(1).claim.mac);
+  CHECK_FALSE(pusher.handle_ack(kPeer, claim(1).id).has_value());
 
   CHECK(pusher.take_due(kStart + std::chrono::seconds{10}).empty());
   CHECK(pusher.outstanding() == 0);
