@@ -204,6 +204,16 @@ class Parser {
         ->check(must_be([](const std::string& text) { return parse_vm_address(text); }, "an IP or a MAC"));
     lookup->add_flag("--refresh", refresh_, "Ask the network, whatever the cache holds");
     add_json(lookup);
+    CLI::App* timeline = add_verb("timeline", "What happened in a VM's last moves, and when", [this] {
+      CallCommand command = call(ControlVerb::Timeline);
+      command.request.address = *parse_vm_address(address_);
+      return command;
+    });
+    timeline->add_option("VM", address_, "Its IP or MAC")
+        ->required()
+        ->check(must_be([](const std::string& text) { return parse_vm_address(text); }, "an IP or a MAC"));
+    add_json(timeline);
+    add_json(add_verb("watch", "Print events as they happen, until interrupted", [] { return WatchCommand{}; }));
   }
 
   void add_claims() {

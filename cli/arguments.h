@@ -52,10 +52,12 @@ struct CallCommand {
 struct WaitCommand {
   std::chrono::milliseconds timeout{30'000};
 };
+// Prints what happens until the daemon ends.
+struct WatchCommand {};
 struct VersionCommand {};
 
 using Command = std::variant<InitCommand, EnrollCommand, JoinCommand, UpCommand, CheckCommand, CallCommand, WaitCommand,
-                             VersionCommand>;
+                             WatchCommand, VersionCommand>;
 
 struct Arguments {
   PathOptions paths;

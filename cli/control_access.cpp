@@ -9,7 +9,9 @@ ControlRight right_for(ControlVerb verb) {
     case ControlVerb::Status:
     case ControlVerb::Peers:
     case ControlVerb::Vms:
-    case ControlVerb::Lookup: return ControlRight::Read;
+    case ControlVerb::Lookup:
+    case ControlVerb::Timeline:
+    case ControlVerb::Watch: return ControlRight::Read;
     case ControlVerb::Claim:
     case ControlVerb::Release: return ControlRight::Claim;
     case ControlVerb::Down: return ControlRight::Administer;

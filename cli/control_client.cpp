@@ -57,9 +57,17 @@ ControlClient::ControlClient(const std::filesystem::path& socket, const std::str
 ControlResponse ControlClient::call(const ControlRequest& request, std::chrono::milliseconds timeout) {
   const Deadline deadline = std::chrono::steady_clock::now() + timeout;
   send_line(encode_request(request) + '\n', deadline);
+  return receive_response(to_string(request.verb), deadline);
+}
+
+ControlResponse ControlClient::receive() {
+  return receive_response(to_string(ControlVerb::Watch), Deadline::max());
+}
+
+ControlResponse ControlClient::receive_response(std::string_view what, Deadline deadline) {
   auto response = decode_response(receive_line(deadline));
   if (!response) {
-    throw Failure(ExitStatus::Failure, std::string{to_string(request.verb)},
+    throw Failure(ExitStatus::Failure, std::string{what},
                   "the daemon's answer makes no sense; is it of another version?",
                   "rove down and rove up, with the same rove");
   }

@@ -19,6 +19,9 @@ class ControlClient {
   // NotFound when it did not answer in time.
   [[nodiscard]] ControlResponse call(const ControlRequest& request, std::chrono::milliseconds timeout);
 
+  // The next line of a watch; waits for it as long as the daemon lives. Throws Failure as call() does.
+  [[nodiscard]] ControlResponse receive();
+
   // True once the daemon has closed the connection, false when it has not by then.
   [[nodiscard]] bool wait_closed(std::chrono::milliseconds timeout);
 
@@ -28,6 +31,7 @@ class ControlClient {
   [[nodiscard]] bool wait_ready(short events, Deadline deadline) const;
   void send_line(std::string line, Deadline deadline);
   [[nodiscard]] std::string receive_line(Deadline deadline);
+  [[nodiscard]] ControlResponse receive_response(std::string_view what, Deadline deadline);
   [[noreturn]] void fail_unanswered() const;
   [[noreturn]] void fail_gone() const;
 

@@ -200,7 +200,10 @@ struct ControlLoop::Impl {
     }
     while (auto datagram = p.node.poll_dht_datagram()) p.location.deliver(datagram->peer, std::move(datagram->bytes));
     while (auto result = p.node.poll_lookup()) desk.handle_lookup_result(*result);
-    while (auto event = p.node.poll_event()) event_log.handle_event(now.steady, *event);
+    while (auto event = p.node.poll_event()) {
+      event_log.handle_event(now.steady, *event);
+      if (p.control.has_watchers()) p.control.publish(report_event(*event, now));
+    }
   }
 
   void sleep(Now now) {
@@ -294,7 +297,9 @@ struct ControlLoop::Impl {
                          {"control_requests", control.requests},
                          {"control_denied", control.denied},
                          {"control_malformed", control.malformed},
-                         {"control_clients_refused", control.clients_refused}}}};
+                         {"control_clients_refused", control.clients_refused},
+                         {"watchers_refused", control.watchers_refused},
+                         {"watch_events_lost", control.watch_events_lost}}}};
     return report;
   }
 

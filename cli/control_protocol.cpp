@@ -14,6 +14,8 @@ constexpr std::array<std::pair<ControlVerb, std::string_view>, kControlVerbs> kV
     {ControlVerb::Peers, "peers"},
     {ControlVerb::Vms, "vms"},
     {ControlVerb::Lookup, "lookup"},
+    {ControlVerb::Timeline, "timeline"},
+    {ControlVerb::Watch, "watch"},
     {ControlVerb::Claim, "claim"},
     {ControlVerb::Release, "release"},
     {ControlVerb::Down, "down"},
@@ -117,10 +119,10 @@ std::string_view to_string(ControlVerb verb) {
 
 std::string encode_request(const ControlRequest& request) {
   Json arguments = Json::object();
-  if (request.verb == ControlVerb::Lookup) {
+  if (request.verb == ControlVerb::Lookup || request.verb == ControlVerb::Timeline) {
     arguments["address"] = to_string(request.address);
-    if (request.refresh) arguments["refresh"] = true;
   }
+  if (request.verb == ControlVerb::Lookup && request.refresh) arguments["refresh"] = true;
   if (request.verb == ControlVerb::Claim || request.verb == ControlVerb::Release) {
     arguments["mac"] = to_string(request.mac);
   }
@@ -154,11 +156,13 @@ DecodedRequest decode_request(std::string_view line) {
     case ControlVerb::Status:
     case ControlVerb::Peers:
     case ControlVerb::Vms:
+    case ControlVerb::Watch:
     case ControlVerb::Down: break;
     case ControlVerb::Lookup:
       reader.read_address(request.address);
       reader.read_flag("refresh", request.refresh);
       break;
+    case ControlVerb::Timeline: reader.read_address(request.address); break;
     case ControlVerb::Claim:
       reader.read_mac(request.mac);
       reader.read_ips(request.ips);
@@ -183,6 +187,10 @@ std::string encode_response(const ControlResponse& response) {
   // `data` is JSON already: it goes in as it is.
   if (!response.data.empty()) line.insert(line.size() - 1, ",\"data\":" + response.data);
   return line;
+}
+
+std::string encode_data(std::string data) {
+  return encode_response({.status = ExitStatus::Ok, .data = std::move(data), .what = {}, .why = {}, .next = {}});
 }
 
 std::optional<ControlResponse> decode_response(std::string_view line) {

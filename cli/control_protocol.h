@@ -19,14 +19,14 @@ namespace rove {
 inline constexpr std::size_t kRequestSizeMax = std::size_t{64} << 10;   // longer lines end the connection
 inline constexpr std::size_t kResponseSizeMax = std::size_t{64} << 20;  // what a client takes; vms of a full table
 
-enum class ControlVerb { Status, Peers, Vms, Lookup, Claim, Release, Down };
-inline constexpr std::size_t kControlVerbs = 7;
+enum class ControlVerb { Status, Peers, Vms, Lookup, Timeline, Watch, Claim, Release, Down };
+inline constexpr std::size_t kControlVerbs = 9;
 
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 
 struct ControlRequest {
   ControlVerb verb = ControlVerb::Status;
-  VmAddress address;           // Lookup
+  VmAddress address;           // Lookup, Timeline
   bool refresh = false;        // Lookup: ask the network, whatever the cache holds
   MacAddress mac;              // Claim, Release
   std::vector<IpAddress> ips;  // Claim
@@ -47,6 +47,8 @@ struct ControlResponse {
 // Without the line's end.
 [[nodiscard]] std::string encode_request(const ControlRequest& request);
 [[nodiscard]] std::string encode_response(const ControlResponse& response);
+// A response that is nothing but data; so are the lines of a watch, after its first.
+[[nodiscard]] std::string encode_data(std::string data);
 
 // A request, or why the line is none. Unknown verbs and arguments are refused.
 struct DecodedRequest {

@@ -14,11 +14,13 @@
 #include <asio/write.hpp>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <set>
 #include <system_error>
 
 #include "cli/failure.h"
 #include "cli/file_io.h"
+#include "cli/watch_queue.h"
 
 namespace rove {
 namespace {
@@ -171,11 +173,51 @@ struct ControlServer::Impl : std::enable_shared_from_this<ControlServer::Impl> {
         return write(refusal(ExitStatus::Conflict, std::string{to_string(request.verb)},
                              "not permitted for uid " + std::to_string(peer.uid), "the same command as root"));
       }
+      const bool watch = request.verb == ControlVerb::Watch;
+      if (watch && server->watchers >= kWatchersMax) {
+        ++server->counters.watchers_refused;
+        return write(
+            refusal(ExitStatus::Failure, "watch", "there are " + std::to_string(kWatchersMax) + " watchers already"));
+      }
       idle.cancel();  // the time that the daemon takes is not the client's
       const std::weak_ptr<Session> weak = weak_from_this();
-      server->handler(std::move(request), [weak](ControlResponse response) {
+      server->handler(std::move(request), [weak, watch](ControlResponse response) {
         const auto self = weak.lock();
-        if (self && self->server != nullptr && self->socket.is_open()) self->write(std::move(response));
+        if (!self || self->server == nullptr || !self->socket.is_open()) return;
+        if (watch && response.status == ExitStatus::Ok) return self->start_watching(response);
+        self->write(std::move(response));
+      });
+    }
+
+    void start_watching(const ControlResponse& response) {
+      watching.emplace();
+      ++server->watchers;
+      discard_input();
+      tell(encode_response(response));
+    }
+
+    // A watcher says nothing more; reading on tells when it has gone.
+    void discard_input() {
+      const auto self = shared_from_this();
+      socket.async_read_some(asio::buffer(chunk), [self](std::error_code error, std::size_t) {
+        if (error || self->server == nullptr) return self->close();
+        self->discard_input();
+      });
+    }
+
+    void tell(std::string line) {
+      if (!watching->push(std::move(line))) ++server->counters.watch_events_lost;
+      if (output.empty()) write_queue();
+    }
+
+    // As long as the client takes to read, events gather in its queue.
+    void write_queue() {
+      output = watching->take();
+      if (output.empty()) return;
+      const auto self = shared_from_this();
+      asio::async_write(socket, asio::buffer(output), [self](std::error_code error, std::size_t) {
+        if (error || self->server == nullptr) return self->close();
+        self->write_queue();
       });
     }
 
@@ -203,7 +245,8 @@ struct ControlServer::Impl : std::enable_shared_from_this<ControlServer::Impl> {
       std::error_code ignored;  // a socket that is broken is closed all the same
       idle.cancel();
       socket.close(ignored);
-      if (server != nullptr) server->sessions.erase(shared_from_this());
+      if (server == nullptr || server->sessions.erase(shared_from_this()) == 0) return;
+      if (watching) --server->watchers;
     }
 
     Impl* server;  // nullptr once the server is gone
@@ -213,6 +256,7 @@ struct ControlServer::Impl : std::enable_shared_from_this<ControlServer::Impl> {
     std::array<char, 4096> chunk{};
     std::string pending;  // read, and not handled yet
     std::string output;
+    std::optional<WatchQueue> watching;
     bool last = false;  // close after this answer
   };
 
@@ -265,6 +309,14 @@ struct ControlServer::Impl : std::enable_shared_from_this<ControlServer::Impl> {
     session->start();
   }
 
+  void publish(const std::string& data) {
+    if (watchers == 0) return;
+    const std::string line = encode_data(data);
+    for (const auto& session : sessions) {
+      if (session->watching) session->tell(line);
+    }
+  }
+
   void shut_down() {
     std::error_code ignored;  // nothing is left to do about an acceptor that does not close
     acceptor.close(ignored);
@@ -284,6 +336,7 @@ struct ControlServer::Impl : std::enable_shared_from_this<ControlServer::Impl> {
   asio::local::stream_protocol::acceptor acceptor;
   asio::steady_timer pause;
   std::set<std::shared_ptr<Session>> sessions;
+  std::size_t watchers = 0;  // of the sessions
 };
 
 ControlServer::ControlServer(asio::io_context& io, const ControlServerConfig& config, Handler handler)
@@ -293,6 +346,14 @@ ControlServer::ControlServer(asio::io_context& io, const ControlServerConfig& co
 
 ControlServer::~ControlServer() {
   impl_->shut_down();
+}
+
+void ControlServer::publish(const std::string& data) {
+  impl_->publish(data);
+}
+
+bool ControlServer::has_watchers() const {
+  return impl_->watchers > 0;
 }
 
 const ControlCounters& ControlServer::counters() const {

@@ -9,12 +9,20 @@ LogLevel level_of(NodeEvent::Kind kind) {
   switch (kind) {
     case NodeEvent::Kind::LocationDisconnected:
     case NodeEvent::Kind::ClaimRefused: return LogLevel::Warn;
+    case NodeEvent::Kind::VmSignal:
+    case NodeEvent::Kind::VmClaimPushed:
+    case NodeEvent::Kind::VmClaimAcknowledged:
+    case NodeEvent::Kind::VmFrameForwarded:
+    case NodeEvent::Kind::VmFrameDirect:
+    case NodeEvent::Kind::VmRedirected: return LogLevel::Debug;
     default: return LogLevel::Info;
   }
 }
 
 void EventLog::handle_event(TimePoint now, const NodeEvent& event) {
   handle_timeout(now);
+  const LogLevel level = level_of(event.kind);
+  if (level == LogLevel::Debug && log_.level() != LogLevel::Debug) return;
   if (lines_ >= kLinesPerSecond) {
     ++suppressed_in_second_;
     ++suppressed_;
@@ -30,7 +38,7 @@ void EventLog::handle_event(TimePoint now, const NodeEvent& event) {
   if (!event.peer.empty()) add("peer=" + escape_value(event.peer));
   if (event.vm) add("vm=" + to_string(*event.vm));
   add(event.detail);
-  log_.write(level_of(event.kind), to_string(event.kind), fields);
+  log_.write(level, to_string(event.kind), fields);
 }
 
 void EventLog::handle_timeout(TimePoint now) {

@@ -10,7 +10,8 @@
 namespace rove {
 
 // Control thread. `log` must outlive it. At most kLinesPerSecond events in a second are written; of the others
-// it writes how many there were, when the second is over: peers can cause events.
+// it writes how many there were, when the second is over: peers can cause events. Steps of a move count only where
+// they are written.
 class EventLog {
  public:
   static constexpr unsigned kLinesPerSecond = 50;
@@ -29,7 +30,7 @@ class EventLog {
   std::uint64_t suppressed_ = 0;
 };
 
-// Degraded states are warnings, the rest is information.
+// Degraded states are warnings, steps within a move are for debugging, the rest is information.
 [[nodiscard]] LogLevel level_of(NodeEvent::Kind kind);
 
 }  // namespace rove

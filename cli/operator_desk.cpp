@@ -37,6 +37,8 @@ void OperatorDesk::handle_request(Now now, const ControlRequest& request, Contro
     case ControlVerb::Peers: return reply(data_of(report_peers(node_.peers(), now.steady)));
     case ControlVerb::Vms: return reply(data_of(report_vms(node_.vms(now), names_of_peers())));
     case ControlVerb::Lookup: return start_lookup(now, request, std::move(reply));
+    case ControlVerb::Timeline: return reply(timeline(now, request));
+    case ControlVerb::Watch: return reply(data_of(report_watching(now.wall)));
     case ControlVerb::Claim: return reply(claim(now, request));
     case ControlVerb::Release: return reply(release(now, request));
     case ControlVerb::Down: stop_requested_ = true; return reply(data_of(report_down()));
@@ -79,6 +81,17 @@ std::optional<TimePoint> OperatorDesk::poll_timeout() const {
     if (!first || pending.deadline < *first) first = pending.deadline;
   }
   return first;
+}
+
+ControlResponse OperatorDesk::timeline(Now now, const ControlRequest& request) const {
+  const auto moves = node_.moves(request.address);
+  ControlResponse response = data_of(report_timeline(request.address, moves, now.steady));
+  if (moves) return response;
+  response.status = ExitStatus::NotFound;
+  response.what = "timeline " + to_string(request.address);
+  response.why = "this node had no part in a move of it";
+  response.next = "rove lookup " + to_string(request.address) + ", and this on the hosts where it was";
+  return response;
 }
 
 ControlResponse OperatorDesk::claim(Now now, const ControlRequest& request) {

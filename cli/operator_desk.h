@@ -39,6 +39,7 @@ class OperatorDesk {
     ControlServer::Reply reply;
   };
 
+  [[nodiscard]] ControlResponse timeline(Now now, const ControlRequest& request) const;
   [[nodiscard]] ControlResponse claim(Now now, const ControlRequest& request);
   [[nodiscard]] ControlResponse release(Now now, const ControlRequest& request);
   [[nodiscard]] std::map<NodeId, std::string> names_of_peers() const;

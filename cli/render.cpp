@@ -1,5 +1,7 @@
 #include "cli/render.h"
 
+#include <array>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "cli/failure.h"
@@ -132,6 +134,65 @@ std::string render_lookup(const Json& answer, const TextStyle& style) {
   return table.to_text(style);
 }
 
+// UTC, to the millisecond, as in the log.
+std::string format_time(const Json& ms) {
+  const auto time = ms.get<std::int64_t>();
+  const auto seconds = static_cast<std::time_t>(time / 1000);
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  std::array<char, 32> text{};
+  const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  const std::string milliseconds = std::to_string(1000 + time % 1000);
+  return std::string{text.data(), size} + "." + milliseconds.substr(1) + "Z";
+}
+
+// Since the move's begin: "+0.35ms", "+123ms", "+4.20s", "+30s".
+std::string format_offset(const Json& microseconds) {
+  if (!microseconds.is_number()) return {};
+  const auto us = microseconds.get<long long>();
+  if (us >= 10'000'000) return "+" + format_age(us / 1000);
+  if (us >= 1'000'000) {
+    const std::string hundredths = std::to_string(100 + us / 10'000 % 100);
+    return "+" + std::to_string(us / 1'000'000) + "." + hundredths.substr(1) + "s";
+  }
+  if (us >= 100'000) return "+" + std::to_string(us / 1000) + "ms";
+  const std::string hundredths = std::to_string(100 + us / 10 % 100);
+  return "+" + std::to_string(us / 1000) + "." + hundredths.substr(1) + "ms";
+}
+
+std::string render_timeline(const Json& answer, const TextStyle& style) {
+  Table table{
+      {"BEGAN", "MOVE", "PEER", "SIGNAL", "CLAIM", "PUSH", "ACK", "FORWARDED", "DIRECT", "REDIRECTS", "END", "AFTER"}};
+  for (const Json& move : answer.at("moves")) {
+    const auto redirects = move.at("redirects").get<std::uint64_t>();
+    table.add_row({format_time(move.at("began_ms")), move.at("kind").get<std::string>(), text_or_empty(move.at("peer")),
+                   text_or_empty(move.at("signal")), format_offset(move.at("claim_us")),
+                   format_offset(move.at("push_us")), format_offset(move.at("ack_us")),
+                   format_offset(move.at("forwarded_us")), format_offset(move.at("direct_us")),
+                   redirects == 0 ? std::string{} : std::to_string(redirects), text_or_empty(move.at("end")),
+                   format_offset(move.at("end_us"))});
+  }
+  return table.to_text(style);
+}
+
+// As in the log: the event, then key=value.
+std::string render_event(const Json& event, const TextStyle& style) {
+  const std::string name = event.at("event").get<std::string>();
+  if (name == "events-lost") {
+    return paint(name + " count=" + std::to_string(event.at("count").get<std::uint64_t>()), Tone::Bad, style) + '\n';
+  }
+  std::string line = format_time(event.at("time_ms")) + " " + paint(clean_cell(name), Tone::Strong, style);
+  for (const char* key : {"peer", "vm"}) {
+    if (const std::string value = text_or_empty(event.value(key, Json())); !value.empty()) {
+      line += " " + std::string{key} + "=" + clean_cell(value);
+    }
+  }
+  if (const std::string detail = text_or_empty(event.value("detail", Json())); !detail.empty()) {
+    line += " " + clean_cell(detail);
+  }
+  return line + '\n';
+}
+
 std::string render_release(const Json& answer) {
   const std::string mac = clean_cell(answer.at("mac").get<std::string>());
   return answer.at("released").get<bool>() ? mac + " released\n" : mac + " was not claimed here\n";
@@ -143,6 +204,8 @@ std::string render_object(ControlVerb verb, const Json& answer, const RenderOpti
     case ControlVerb::Peers: return render_peers(answer, options.style);
     case ControlVerb::Vms: return render_vms(answer, options.style);
     case ControlVerb::Lookup: return render_lookup(answer, options.style);
+    case ControlVerb::Timeline: return render_timeline(answer, options.style);
+    case ControlVerb::Watch: return render_event(answer, options.style);
     case ControlVerb::Claim: return clean_cell(answer.at("mac").get<std::string>()) + " claimed\n";
     case ControlVerb::Release: return render_release(answer);
     case ControlVerb::Down: return {};

@@ -82,6 +82,40 @@ Json to_json(const LookupAnswer& answer) {
   return object;
 }
 
+std::int64_t to_us(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+}
+
+Json us_or_null(const std::optional<Duration>& duration) {
+  return duration ? Json(to_us(*duration)) : Json();
+}
+
+Json to_json(const Move& move, TimePoint now) {
+  Json object = Json::object();
+  object["kind"] = to_string(move.kind);
+  object["peer"] = move.peer.empty() ? Json() : Json(move.peer);
+  object["began_ms"] = to_unix_ms(move.began_wall);
+  object["age_ms"] = to_ms(now - move.began);
+  object["signal"] = move.signal ? Json(to_string(*move.signal)) : Json();
+  object["claim_us"] = to_us(move.to_claim());
+  object["push_us"] = us_or_null(move.to_step(MoveStep::Pushed));
+  object["ack_us"] = us_or_null(move.to_step(MoveStep::Acknowledged));
+  object["forwarded_us"] = us_or_null(move.to_step(MoveStep::Forwarded));
+  object["direct_us"] = us_or_null(move.to_step(MoveStep::Direct));
+  object["redirect_us"] = us_or_null(move.to_step(MoveStep::Redirected));
+  object["redirects"] = move.redirects;
+  object["end"] = move.end ? Json(to_string(*move.end)) : Json();
+  object["end_us"] = us_or_null(move.to_end());
+  return object;
+}
+
+Json make_event(std::string_view name, WallTime when) {
+  Json object = make_object();
+  object["event"] = name;
+  object["time_ms"] = to_unix_ms(when);
+  return object;
+}
+
 }  // namespace
 
 CounterList packet_counters(const ForwarderCounters& counters) {
@@ -232,6 +266,38 @@ std::string report_release(const MacAddress& mac, bool released) {
 std::string report_down() {
   Json object = make_object();
   object["stopping"] = true;
+  return dump(object);
+}
+
+std::string report_timeline(const VmAddress& address, const std::optional<VmMoves>& found, TimePoint now) {
+  Json object = make_object();
+  object["address"] = to_string(address);
+  object["mac"] = found ? Json(to_string(found->mac)) : Json();
+  Json list = Json::array();
+  if (found) {
+    for (const Move& move : found->moves) list.push_back(to_json(move, now));
+  }
+  object["moves"] = std::move(list);
+  return dump(object);
+}
+
+std::string report_watching(WallTime now) {
+  return dump(make_event("watching", now));
+}
+
+std::string report_event(const NodeEvent& event, Now now) {
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now.steady - event.when);
+  Json object = make_event(to_string(event.kind), now.wall - age);
+  object["peer"] = event.peer.empty() ? Json() : Json(event.peer);
+  object["vm"] = event.vm ? Json(to_string(*event.vm)) : Json();
+  object["detail"] = event.detail;
+  return dump(object);
+}
+
+std::string report_events_lost(std::uint64_t count) {
+  Json object = make_object();
+  object["event"] = "events-lost";
+  object["count"] = count;
   return dump(object);
 }
 

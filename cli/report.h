@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,6 +47,12 @@ struct StatusReport {
 [[nodiscard]] std::string report_claim(const MacAddress& mac, std::uint64_t sequence);
 [[nodiscard]] std::string report_release(const MacAddress& mac, bool released);
 [[nodiscard]] std::string report_down();
+[[nodiscard]] std::string report_timeline(const VmAddress& address, const std::optional<VmMoves>& found, TimePoint now);
+
+// The lines of a watch: its begin, an event, and how many events its reader missed.
+[[nodiscard]] std::string report_watching(WallTime now);
+[[nodiscard]] std::string report_event(const NodeEvent& event, Now now);
+[[nodiscard]] std::string report_events_lost(std::uint64_t count);
 
 // What verbs that need no daemon print with --json.
 [[nodiscard]] std::string report_enrolment(const Enrolment& made);

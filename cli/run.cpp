@@ -131,6 +131,26 @@ class Runner {
     }
   }
 
+  // Ends when the daemon does, with NotRunning, or when nobody reads on.
+  ExitStatus operator()(const WatchCommand&) {
+    const std::string network = choose_running_network();
+    ControlClient client{paths_.socket_file(network), network, kCallTimeout};
+    ControlRequest request;
+    request.verb = ControlVerb::Watch;
+    ControlResponse line = client.call(request, kCallTimeout);
+    while (line.status == ExitStatus::Ok) {
+      if (arguments_.json) {
+        console_.out << line.data << '\n';
+      } else {
+        console_.out << render(ControlVerb::Watch, line.data, {.style = console_.style, .counters = false});
+      }
+      console_.out.flush();
+      if (!console_.out) return ExitStatus::Ok;  // run_command() tells
+      line = client.receive();
+    }
+    throw Failure(line.status, line.what, line.why, line.next);
+  }
+
   ExitStatus operator()(const VersionCommand&) {
     const std::string version = ROVE_VERSION;
     const std::string commit = ROVE_COMMIT;

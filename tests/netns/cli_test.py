@@ -64,6 +64,17 @@ class Host:
         return subprocess.run(["ip", "netns", "exec", self.namespace, *become, ROVE, *arguments], capture_output=True,
                               text=True, timeout=40, check=False, env=dict(self.environment, **(environment or {})))
 
+    @contextlib.contextmanager
+    def watch(self, *arguments):
+        """`rove watch`, from its first line on."""
+        with subprocess.Popen(["ip", "netns", "exec", self.namespace, ROVE, "watch", *arguments], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment) as process:
+            try:
+                process.stdout.readline()
+                yield process
+            finally:
+                process.kill()
+
     def json(self, *arguments):
         return json.loads(self.rove(*arguments, "--json").stdout)
 
@@ -196,14 +207,15 @@ class Stage1Files(Case):
         self.assertIn(f"try: chmod 600 {credential}", result.stderr)
 
     def test_5_without_a_daemon_every_verb_says_so(self):
-        for verb in (["status"], ["peers"], ["vms"], ["lookup", VM_IP], ["claim", OTHER_MAC], ["release", OTHER_MAC],
-                     ["down"], ["wait", "--timeout", "100ms"]):
+        for verb in (["status"], ["peers"], ["vms"], ["lookup", VM_IP], ["timeline", VM_IP], ["watch"],
+                     ["claim", OTHER_MAC], ["release", OTHER_MAC], ["down"], ["wait", "--timeout", "100ms"]):
             with self.subTest(verb=verb):
                 result = self.expect(NOT_RUNNING, self.a, *verb)
                 self.assertIn("try: rove up demo", result.stderr)
 
     def test_6_usage_errors(self):
-        for arguments in ([], ["lokup", VM_IP], ["lookup"], ["lookup", "vm"], ["status", "--jason"], ["claim", "1:2"]):
+        for arguments in ([], ["lokup", VM_IP], ["lookup"], ["lookup", "vm"], ["timeline"], ["status", "--jason"],
+                          ["claim", "1:2"]):
             with self.subTest(arguments=arguments):
                 self.assertEqual(self.a.rove(*arguments).returncode, USAGE)
         empty = self.expect(USAGE, self.a, "status", environment={"ROVE_CONFIG_DIR": self.a.path("nowhere")})
@@ -332,6 +344,70 @@ class Stage2Daemons(Case):
         self.assertTrue(wait_for(up), self.b.rove("peers", "--json").stdout)
         self.assertRegex(self.expect(OK, self.b, "peers").stdout, rf"\na\tup\t10\.1\.0\.1:{PORT}\t")
 
+    def test_07b_a_move_has_a_timeline_at_both_hosts(self):
+        self.expect(OK, self.b, "claim", OTHER_MAC, OTHER_IP)
+        left = lambda: self.a.json("timeline", OTHER_MAC)["moves"][-1]
+        self.assertTrue(wait_for(lambda: left()["kind"] == "moved-away"), self.a.log())
+        self.assertEqual((left()["peer"], left()["end"]), ("b", None))
+        here = lambda: self.b.json("timeline", OTHER_IP)
+        self.assertTrue(wait_for(lambda: here()["moves"][-1]["ack_us"] is not None), self.b.log())
+        self.assertEqual(here()["mac"], OTHER_MAC)
+        move = here()["moves"][-1]
+        self.assertEqual((move["kind"], move["peer"], move["signal"], move["end"]),
+                         ("moved-here", "a", "operator", None))
+        self.assertLessEqual(move["claim_us"], move["push_us"])
+        self.assertLess(move["push_us"], move["ack_us"])
+        self.assertLess(abs(move["began_ms"] / 1000 - time.time()), 30)
+        self.assertRegex(self.expect(OK, self.b, "timeline", OTHER_MAC).stdout, "\tmoved-here\ta\toperator\t")
+
+    def test_07c_a_vm_that_was_never_here_has_no_timeline(self):
+        for vm in ("10.77.0.77", "02:00:5e:77:77:77"):
+            result = self.expect(NOT_FOUND, self.b, "timeline", vm)
+            self.assertEqual(result.stdout, "")
+            answer = self.b.rove("timeline", vm, "--json")
+            self.assertEqual(answer.returncode, NOT_FOUND)
+            self.assertEqual(json.loads(answer.stdout)["moves"], [])
+
+    def test_07d_watchers_hear_of_a_move(self):
+        with self.b.watch("--json") as events, self.b.watch() as lines:
+            self.expect(OK, self.a, "claim", OTHER_MAC, OTHER_IP)
+            heard = []
+            while not heard or heard[-1]["event"] != "vm-moved-away":
+                heard.append(json.loads(events.stdout.readline()))
+            self.assertEqual((heard[-1]["schema"], heard[-1]["peer"], heard[-1]["vm"]), (1, "a", OTHER_MAC))
+            line = lines.stdout.readline()
+            while " vm-moved-away " not in line:
+                line = lines.stdout.readline()
+            self.assertIn(f" vm-moved-away peer=a vm={OTHER_MAC} seq=", line)
+            events.send_signal(signal.SIGINT)
+            self.assertEqual(events.wait(5), -signal.SIGINT)
+        self.expect(OK, self.b, "status")
+
+    def test_07e_a_watcher_that_stands_still_does_not_stop_the_daemon(self):
+        with self.a.watch("--json") as events:
+            events.send_signal(signal.SIGSTOP)
+            lost = lambda: self.a.json("status")["counters"]["daemon"]["watch_events_lost"] > 0
+            # Each claim and release makes a few events of about 150 octets.
+            request = json.dumps({"verb": "claim", "args": {"mac": "02:00:5e:20:00:01", "ips": []}}) + "\n" + \
+                json.dumps({"verb": "release", "args": {"mac": "02:00:5e:20:00:01"}}) + "\n"
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(20)
+                client.connect(self.a.socket())
+                answers = client.makefile(encoding="utf-8")
+                for _ in range(100):
+                    client.sendall(request.encode() * 20)
+                    for _ in range(40):
+                        self.assertTrue(json.loads(answers.readline())["ok"])
+                    if lost():
+                        break
+            self.assertTrue(lost())
+            events.send_signal(signal.SIGCONT)
+            missed = 0
+            while missed == 0:
+                event = json.loads(events.stdout.readline())
+                missed = event["count"] if event["event"] == "events-lost" else 0
+        self.assertGreater(missed, 0)
+
     def test_08_the_socket_is_for_root_and_the_group(self):
         info = os.stat(self.a.socket())
         self.assertEqual(stat.S_IMODE(info.st_mode), 0o660)
@@ -401,7 +477,11 @@ class Stage2Daemons(Case):
         self.assertTrue(wait_for(lost, 60), self.b.rove("status").stdout)
         self.assertIn("problem: no other node answers", self.expect(OK, self.b, "status").stdout)
         self.expect(NOT_FOUND, self.b, "wait", "--timeout", "200ms")
-        self.assertEqual(self.b.stop(), OK)
+        with self.b.watch() as watcher:
+            self.assertEqual(self.b.stop(), OK)
+            errors = watcher.communicate(timeout=5)[1]
+            self.assertEqual(watcher.returncode, NOT_RUNNING, errors)
+            self.assertIn("it went away", errors)
         self.assertIn("stopping reason=SIGTERM", self.b.log())
         self.assertTrue(os.path.exists(self.b.path("state", "demo", "state")))
 

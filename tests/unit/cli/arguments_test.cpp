@@ -93,6 +93,11 @@ TEST_CASE("parse_arguments: verbs that the daemon answers become requests") {
   CHECK(lookup.address == VmAddress{*parse_ip("10.77.0.5")});
   CHECK(lookup.refresh);
 
+  const ControlRequest timeline = command_of<CallCommand>({"timeline", "02:00:5e:10:00:01"}).request;
+  CHECK(timeline.verb == ControlVerb::Timeline);
+  CHECK(timeline.address == VmAddress{*parse_mac("02:00:5e:10:00:01")});
+  CHECK(std::holds_alternative<WatchCommand>(understood({"watch"}).command));
+
   const ControlRequest claim = command_of<CallCommand>({"claim", "02:00:5e:10:00:01", "10.77.0.5", "fd00::5"}).request;
   CHECK(claim.verb == ControlVerb::Claim);
   CHECK(claim.mac == *parse_mac("02:00:5e:10:00:01"));
@@ -106,6 +111,8 @@ TEST_CASE("parse_arguments: every read verb takes --json") {
                                                                                     {"peers"},
                                                                                     {"vms"},
                                                                                     {"lookup", "10.0.0.1"},
+                                                                                    {"timeline", "10.0.0.1"},
+                                                                                    {"watch"},
                                                                                     {"check"},
                                                                                     {"version"},
                                                                                     {"claim", "02:00:5e:10:00:01"}}) {
@@ -140,6 +147,9 @@ TEST_CASE("parse_arguments: what is wrong is a usage error on stderr that names 
       {"join"},                                                         // no file
       {"lookup"},                                                       // no address
       {"lookup", "host-a"},                                             // no address
+      {"timeline"},                                                     // no VM
+      {"timeline", "vm"},                                               // no address
+      {"watch", "vm"},                                                  // takes none
       {"claim", "02:00:5e:10:00"},                                      // no MAC
       {"claim", "02:00:5e:10:00:01", "10.0.0.300"},                     // no IP
       {"up", "--listen", "nowhere"},                                    // no port
@@ -177,8 +187,8 @@ TEST_CASE("parse_arguments: help is data and succeeds, of the program and of a v
   const EarlyExit whole = refused({"--help"});
   CHECK(whole.status == ExitStatus::Ok);
   CHECK(whole.errors.empty());
-  for (const char* verb : {"init", "enroll", "join", "up", "down", "check", "status", "peers", "vms", "lookup", "claim",
-                           "release", "wait", "version"}) {
+  for (const char* verb : {"init", "enroll", "join", "up", "down", "check", "status", "peers", "vms", "lookup",
+                           "timeline", "watch", "claim", "release", "wait", "version"}) {
     CAPTURE(verb);
     CHECK(whole.output.find(verb) != std::string::npos);
     CHECK(refused({verb, "--help"}).output.find(verb) != std::string::npos);

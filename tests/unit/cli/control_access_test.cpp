@@ -25,7 +25,8 @@ TEST_CASE("control access: root and the daemon's own user may do everything") {
 TEST_CASE("control access: members of the group may read, by primary or supplementary group") {
   for (const ControlPeer& peer :
        {ControlPeer{.uid = 7, .gid = 300, .groups = {}}, ControlPeer{.uid = 7, .gid = 7, .groups = {1, 300}}}) {
-    for (const ControlVerb verb : {ControlVerb::Status, ControlVerb::Peers, ControlVerb::Vms, ControlVerb::Lookup}) {
+    for (const ControlVerb verb : {ControlVerb::Status, ControlVerb::Peers, ControlVerb::Vms, ControlVerb::Lookup,
+                                   ControlVerb::Timeline, ControlVerb::Watch}) {
       CHECK(may(peer, kPolicy, verb));
     }
     for (const ControlVerb verb : {ControlVerb::Claim, ControlVerb::Release, ControlVerb::Down}) {

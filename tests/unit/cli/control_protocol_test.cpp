@@ -16,6 +16,8 @@ std::vector<ControlRequest> every_request() {
       {.verb = ControlVerb::Lookup, .address = kMac, .refresh = false, .mac = {}, .ips = {}},
       {.verb = ControlVerb::Claim, .address = {}, .refresh = false, .mac = kMac, .ips = {*parse_ip("10.77.0.5")}},
       {.verb = ControlVerb::Claim, .address = {}, .refresh = false, .mac = kMac, .ips = {}},
+      {.verb = ControlVerb::Timeline, .address = *parse_ip("10.0.0.1"), .refresh = false, .mac = {}, .ips = {}},
+      {.verb = ControlVerb::Watch, .address = {}, .refresh = false, .mac = {}, .ips = {}},
       {.verb = ControlVerb::Release, .address = {}, .refresh = false, .mac = kMac, .ips = {}},
       {.verb = ControlVerb::Down, .address = {}, .refresh = false, .mac = {}, .ips = {}},
   };
@@ -38,6 +40,7 @@ TEST_CASE("control request: every verb survives a round trip on one line") {
 
 TEST_CASE("control request: the line is as documented") {
   CHECK(encode_request(every_request()[3]) == R"({"verb":"lookup","args":{"address":"fd00::5","refresh":true}})");
+  CHECK(encode_request(every_request()[7]) == R"({"verb":"timeline","args":{"address":"10.0.0.1"}})");
   CHECK(encode_request(every_request()[5]) ==
         R"({"verb":"claim","args":{"mac":"02:00:5e:10:00:01","ips":["10.77.0.5"]}})");
 }
@@ -64,6 +67,9 @@ TEST_CASE("control request: what is none is refused with a reason") {
       {R"({"verb":"lookup","args":{"address":5}})", "address must be an IP or a MAC"},
       {R"({"verb":"lookup","args":{"address":"x"}})", "address must be an IP or a MAC"},
       {R"({"verb":"lookup","args":{"address":"10.0.0.1","refresh":1}})", "refresh must be true or false"},
+      {R"({"verb":"timeline"})", "address must be an IP or a MAC"},
+      {R"({"verb":"timeline","args":{"address":"10.0.0.1","refresh":true}})", "unknown argument"},
+      {R"({"verb":"watch","args":{"address":"10.0.0.1"}})", "unknown argument"},
       {R"({"verb":"claim","args":{}})", "mac must be a MAC address"},
       {R"({"verb":"claim","args":{"mac":"02:00:5e:10:00:01","ips":"10.0.0.1"}})", "ips must be a list"},
       {R"({"verb":"claim","args":{"mac":"02:00:5e:10:00:01","ips":[1]}})", "ips must hold IP addresses"},

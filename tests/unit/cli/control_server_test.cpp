@@ -7,13 +7,16 @@
 #include <unistd.h>
 
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <chrono>
+#include <future>
 #include <optional>
 #include <thread>
 
 #include "cli/control_client.h"
 #include "cli/failure.h"
 #include "cli/file_io.h"
+#include "cli/watch_queue.h"
 #include "tests/unit/cli/temporary_directory.h"
 
 namespace rove {
@@ -48,6 +51,16 @@ class Server {
   }
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
+
+  // On the server's thread; returns when it is done.
+  void publish(const std::string& data, std::size_t times = 1) {
+    std::promise<void> done;
+    asio::post(io_, [&] {
+      for (std::size_t i = 0; i < times; ++i) server_->publish(data);
+      done.set_value();
+    });
+    done.get_future().get();
+  }
 
   // The counters, read by the thread that owns them.
   ControlCounters stop_and_count() {
@@ -212,6 +225,78 @@ TEST_CASE("control socket: a client that leaves before its answer harms nobody")
   ControlClient client{directory / "demo.sock", "demo", kPatience};
 
   CHECK(client.call(ask(ControlVerb::Status), kPatience).status == ExitStatus::Ok);
+}
+
+TEST_CASE("control socket: a watcher gets what is published, and says nothing more") {
+  const TemporaryDirectory directory;
+  Server server{directory / "demo.sock"};
+  ControlClient watcher{directory / "demo.sock", "demo", kPatience};
+  CHECK(watcher.call(ask(ControlVerb::Watch), kPatience).data == R"({"verb":"watch"})");
+
+  server.publish(R"({"event":"one"})");
+  server.publish(R"({"event":"two"})");
+
+  CHECK(watcher.receive().data == R"({"event":"one"})");
+  CHECK(watcher.receive().data == R"({"event":"two"})");
+  CHECK_THROWS_AS((void)watcher.call(ask(ControlVerb::Status), milliseconds{20}), Failure);
+}
+
+TEST_CASE("control socket: a watcher that does not read loses events, is told how many, and holds nobody up") {
+  constexpr std::size_t kEvents = 20'000;
+  const TemporaryDirectory directory;
+  Server server{directory / "demo.sock"};
+  const RawClient slow{directory / "demo.sock"};
+  slow.send("{\"verb\":\"watch\"}\n");
+  CHECK(slow.read_line() == R"({"ok":true,"data":{"verb":"watch"}})");
+
+  const std::string event = R"({"event":")" + std::string(100, 'x') + "\"}";
+  server.publish(event, kEvents);
+  ControlClient other{directory / "demo.sock", "demo", kPatience};
+  CHECK(other.call(ask(ControlVerb::Status), kPatience).status == ExitStatus::Ok);
+
+  std::size_t heard = 0;
+  std::size_t lost = 0;
+  while (heard + lost < kEvents) {
+    const std::string line = slow.read_line();
+    const std::string lead = R"({"ok":true,"data":{"schema":1,"event":"events-lost","count":)";
+    if (line.starts_with(lead)) {
+      lost += std::stoul(line.substr(lead.size()));
+    } else {
+      REQUIRE(line == R"({"ok":true,"data":)" + event + "}");
+      ++heard;
+    }
+  }
+  CHECK(heard > WatchQueue::kBytesMax / 2 / event.size());
+  CHECK(lost > 0);
+  server.publish(event);
+  CHECK(slow.read_line().find("xxx") != std::string::npos);
+  CHECK(server.stop_and_count().watch_events_lost == lost);
+}
+
+TEST_CASE("control socket: watchers above the limit are told so, and one that goes makes room") {
+  const TemporaryDirectory directory;
+  Server server{directory / "demo.sock"};
+  std::vector<std::unique_ptr<ControlClient>> watchers;
+  for (std::size_t i = 0; i < kWatchersMax; ++i) {
+    watchers.push_back(std::make_unique<ControlClient>(directory / "demo.sock", "demo", kPatience));
+    CHECK(watchers.back()->call(ask(ControlVerb::Watch), kPatience).status == ExitStatus::Ok);
+  }
+
+  ControlClient late{directory / "demo.sock", "demo", kPatience};
+  CHECK(late.call(ask(ControlVerb::Watch), kPatience).status == ExitStatus::Failure);
+  CHECK(late.call(ask(ControlVerb::Status), kPatience).status == ExitStatus::Ok);
+  watchers.pop_back();
+
+  // The server notices the departure in its own time.
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  bool watching = false;
+  while (!watching && std::chrono::steady_clock::now() < deadline) {
+    watching = late.call(ask(ControlVerb::Watch), kPatience).status == ExitStatus::Ok;
+  }
+  CHECK(watching);
+  server.publish(R"({"event":"one"})");
+  CHECK(late.receive().data == R"({"event":"one"})");
+  CHECK(server.stop_and_count().watchers_refused >= 1);
 }
 
 TEST_CASE("control socket: a second daemon is refused, and the first goes on") {

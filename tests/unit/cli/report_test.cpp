@@ -203,6 +203,87 @@ TEST_CASE("lookup: not found is data too, and says why") {
         R"({"schema":1,"address":"10.77.0.5","found":false,"error":"unavailable","answers":[]})");
 }
 
+TEST_CASE("timeline: oldest first, times since the first sign, what has not happened is null") {
+  const TimePoint began{std::chrono::seconds{100}};
+  Move away;
+  away.kind = Move::Kind::MovedAway;
+  away.peer = "b";
+  away.began = away.claimed = began;
+  away.began_wall = from_unix_ms(1'700'000'000'007);
+  away.steps[static_cast<std::size_t>(MoveStep::Forwarded)] = began + std::chrono::microseconds{850};
+  away.steps[static_cast<std::size_t>(MoveStep::Redirected)] = began + std::chrono::microseconds{851};
+  away.redirects = 3;
+  away.end = Move::End::ForwardingEnded;
+  away.ended = began + std::chrono::seconds{30};
+  Move here;
+  here.kind = Move::Kind::MovedHere;
+  here.peer = "b";
+  here.began = began + std::chrono::seconds{60};
+  here.began_wall = away.began_wall + std::chrono::seconds{60};
+  here.signal = SignalKind::Rarp;
+  here.claimed = here.began + std::chrono::milliseconds{1};
+  here.steps[static_cast<std::size_t>(MoveStep::Pushed)] = here.claimed;
+  here.steps[static_cast<std::size_t>(MoveStep::Acknowledged)] = here.began + std::chrono::milliseconds{21};
+  here.steps[static_cast<std::size_t>(MoveStep::Direct)] = here.began + std::chrono::milliseconds{121};
+
+  const std::string data =
+      report_timeline(*parse_ip("10.77.0.5"), VmMoves{kMac, {away, here}}, began + std::chrono::seconds{61});
+
+  CHECK(data ==
+        R"({"schema":1,"address":"10.77.0.5","mac":"02:00:5e:10:00:01","moves":[{"kind":"moved-away","peer":"b",)"
+        R"("began_ms":1700000000007,"age_ms":61000,"signal":null,"claim_us":0,"push_us":null,"ack_us":null,)"
+        R"("forwarded_us":850,"direct_us":null,"redirect_us":851,"redirects":3,"end":"forwarding-ended",)"
+        R"("end_us":30000000},{"kind":"moved-here","peer":"b","began_ms":1700000060007,"age_ms":1000,)"
+        R"("signal":"rarp","claim_us":1000,"push_us":1000,"ack_us":21000,"forwarded_us":null,"direct_us":121000,)"
+        R"("redirect_us":null,"redirects":0,"end":null,"end_us":null}]})");
+  CHECK(text_of(ControlVerb::Timeline, data) ==
+        "BEGAN                     MOVE        PEER  SIGNAL  CLAIM    PUSH     ACK       FORWARDED  DIRECT  REDIRECTS  "
+        "END               AFTER\n"
+        "2023-11-14T22:13:20.007Z  moved-away  b     -       +0.00ms  -        -         +0.85ms    -       3          "
+        "forwarding-ended  +30s\n"
+        "2023-11-14T22:14:20.007Z  moved-here  b     rarp    +1.00ms  +1.00ms  +21.00ms  -          +121ms  -          "
+        "-                 -\n");
+}
+
+TEST_CASE("timeline: a time is as exact as its size deserves") {
+  const std::vector<std::pair<std::chrono::microseconds, std::string>> times{
+      {std::chrono::microseconds{4}, "+0.00ms"},       {std::chrono::microseconds{1'239}, "+1.23ms"},
+      {std::chrono::microseconds{99'999}, "+99.99ms"}, {std::chrono::microseconds{100'000}, "+100ms"},
+      {std::chrono::microseconds{999'999}, "+999ms"},  {std::chrono::microseconds{3'054'000}, "+3.05s"},
+      {std::chrono::microseconds{10'000'000}, "+10s"}, {std::chrono::minutes{3}, "+3m00s"},
+  };
+  for (const auto& [time, text] : times) {
+    Move move;
+    move.claimed = move.began + time;
+    const std::string shown = text_of(ControlVerb::Timeline, report_timeline(kMac, VmMoves{kMac, {move}}, TimePoint{}));
+    CAPTURE(shown);
+    CHECK(shown.find(" " + text + " ") != std::string::npos);
+  }
+}
+
+TEST_CASE("timeline: of a VM that is not known the moves are none") {
+  CHECK(report_timeline(kMac, std::nullopt, TimePoint{}) ==
+        R"({"schema":1,"address":"02:00:5e:10:00:01","mac":null,"moves":[]})");
+}
+
+TEST_CASE("watch: an event is a line, and so is what was missed") {
+  const NodeEvent event{NodeEvent::Kind::VmMovedHere, TimePoint{std::chrono::seconds{5}}, "b", kMac, "seq=7 ips="};
+  const NodeEvent lone{NodeEvent::Kind::LocationConnected, TimePoint{std::chrono::seconds{6}}, "", std::nullopt, ""};
+  const Now now{TimePoint{std::chrono::seconds{6}}, from_unix_ms(1'700'000'000'042)};
+
+  CHECK(report_event(event, now) ==
+        R"({"schema":1,"event":"vm-moved-here","time_ms":1699999999042,"peer":"b","vm":"02:00:5e:10:00:01",)"
+        R"("detail":"seq=7 ips="})");
+  CHECK(text_of(ControlVerb::Watch, report_event(event, now)) ==
+        "2023-11-14T22:13:19.042Z vm-moved-here peer=b vm=02:00:5e:10:00:01 seq=7 ips=\n");
+  CHECK(report_event(lone, now) ==
+        R"({"schema":1,"event":"location-connected","time_ms":1700000000042,"peer":null,"vm":null,"detail":""})");
+  CHECK(text_of(ControlVerb::Watch, report_event(lone, now)) == "2023-11-14T22:13:20.042Z location-connected\n");
+  CHECK(text_of(ControlVerb::Watch, report_watching(now.wall)) == "2023-11-14T22:13:20.042Z watching\n");
+  CHECK(report_events_lost(3) == R"({"schema":1,"event":"events-lost","count":3})");
+  CHECK(text_of(ControlVerb::Watch, report_events_lost(3)) == "events-lost count=3\n");
+}
+
 TEST_CASE("claim and release: one line each; releasing what is not here is said, not an error") {
   CHECK(text_of(ControlVerb::Claim, report_claim(kMac, 9)) == "02:00:5e:10:00:01 claimed\n");
   CHECK(report_claim(kMac, 9) == R"({"schema":1,"mac":"02:00:5e:10:00:01","sequence":"9"})");
@@ -212,7 +293,7 @@ TEST_CASE("claim and release: one line each; releasing what is not here is said,
 
 TEST_CASE("render: an answer of another version is told, not shown in part") {
   for (const ControlVerb verb : {ControlVerb::Status, ControlVerb::Peers, ControlVerb::Vms, ControlVerb::Lookup,
-                                 ControlVerb::Claim, ControlVerb::Release}) {
+                                 ControlVerb::Timeline, ControlVerb::Watch, ControlVerb::Claim, ControlVerb::Release}) {
     CHECK_THROWS_AS((void)text_of(verb, R"({"schema":9})"), Failure);
     CHECK_THROWS_AS((void)text_of(verb, "no JSON"), Failure);
   }
