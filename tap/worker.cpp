@@ -10,14 +10,15 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <exception>
 #include <thread>
 #include <type_traits>
@@ -27,6 +28,7 @@
 #include "core/base/mailbox.h"
 #include "core/wire/frame_pack.h"
 #include "tap/clock.h"
+#include "tap/signals_blocked.h"
 
 namespace rove {
 namespace {
@@ -44,22 +46,6 @@ static_assert(std::is_trivially_copyable_v<WorkerCounters>);
 static_assert(sizeof(WorkerCounters) % sizeof(std::uint64_t) == 0);
 using CounterArray = std::array<std::uint64_t, sizeof(WorkerCounters) / sizeof(std::uint64_t)>;
 
-// Threads inherit the mask of who starts them. Signals belong to the control thread.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    ROVE_CHECK(pthread_sigmask(SIG_SETMASK, &all, &before_) == 0);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
 }  // namespace
 
 struct Worker::Impl {
@@ -72,6 +58,7 @@ struct Worker::Impl {
   void handle_commands();
   void handle_datagrams(UdpSocket& socket);
   void handle_frames();
+  void release_held();
   void write_frame(BytesView frame, bool needs_checksum);
   void send_outgoing();
   void publish();
@@ -147,6 +134,7 @@ void Worker::Impl::turn() {
   wait();
   now = read_steady_clock();
   handle_commands();
+  release_held();
   // An error condition counts as ready: reading tells of it, or takes it away.
   if (polled[2].revents != 0) handle_datagrams(*sockets.v4);
   if (polled[3].revents != 0) handle_datagrams(*sockets.v6);
@@ -159,7 +147,11 @@ void Worker::Impl::turn() {
 // exchange: one of the two comes second in its order and sees what the other did before.
 void Worker::Impl::wait() {
   asleep.exchange(true, std::memory_order_acq_rel);
-  const int timeout = commands.empty() ? -1 : 0;
+  int timeout = commands.empty() ? -1 : 0;
+  if (const auto deadline = forwarder.poll_timeout(); deadline && timeout != 0) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - read_steady_clock());
+    timeout = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+  }
   if (poll(polled.data(), polled.size(), timeout) < 0) {
     if (errno != EINTR) check_syscall("poll", -1);
     for (pollfd& entry : polled) entry.revents = 0;
@@ -182,6 +174,7 @@ void Worker::Impl::handle_commands() {
     }
     if (outgoing.full()) send_outgoing();
     forwarder.handle_command(now, std::move(*command), outgoing);
+    release_held();
   }
   if (snapshot_kept.load(std::memory_order_relaxed) && snapshot_kept.exchange(false, std::memory_order_acq_rel)) wake();
 }
@@ -194,6 +187,7 @@ void Worker::Impl::handle_datagrams(UdpSocket& socket) {
   // Before the next receive(), which takes their memory back.
   for (const FrameBatch::Entry& entry : incoming.frames()) write_frame(entry.frame, entry.needs_checksum);
   incoming.clear();
+  release_held();
 }
 
 void Worker::Impl::handle_frames() {
@@ -202,6 +196,13 @@ void Worker::Impl::handle_frames() {
     if (size == 0) return;
     if (outgoing.full()) send_outgoing();
     forwarder.handle_frame(now, BytesView{frame_buffer}.first(size), outgoing);
+  }
+}
+
+void Worker::Impl::release_held() {
+  while (forwarder.has_released(now)) {
+    if (outgoing.full()) send_outgoing();
+    if (const auto frame = forwarder.release(now, outgoing)) write_frame(frame->frame, frame->needs_checksum);
   }
 }
 

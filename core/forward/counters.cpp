@@ -18,6 +18,8 @@ std::string_view to_string(DropReason reason) {
     case DropReason::NoSession: return "no_session";
     case DropReason::EventsFull: return "events_full";
     case DropReason::Misdirected: return "misdirected";
+    case DropReason::BadMarker: return "bad_marker";
+    case DropReason::Returned: return "returned";
   }
   return "unknown";
 }

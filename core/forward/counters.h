@@ -23,8 +23,10 @@ enum class DropReason : std::uint8_t {
   NoSession,       // no session to the VM's host at the moment
   EventsFull,      // the control thread does not keep up
   Misdirected,     // for a VM that lives elsewhere, and not lately here
+  BadMarker,       // a marker of the wrong peer, or for a VM that it does not fit
+  Returned,        // sent back by the host that a VM came back from, and still queued here
 };
-inline constexpr std::size_t kDropReasons = 14;
+inline constexpr std::size_t kDropReasons = 16;
 
 [[nodiscard]] std::string_view to_string(DropReason reason);
 
@@ -36,6 +38,8 @@ struct ForwarderCounters {
   std::uint64_t datagrams_sealed = 0;
   std::uint64_t datagrams_opened = 0;
   std::uint64_t frames_forwarded = 0;  // sent on to a VM that left
+  std::uint64_t frames_held = 0;       // waited for older frames of a VM that moved
+  std::uint64_t frames_homebound = 0;  // forwarded here from a VM of this host, left to the VM's port
   std::uint64_t frames_punted = 0;     // from the TAP, left to the control thread
   std::uint64_t frames_unproven = 0;   // from a peer, left to the control thread
   std::uint64_t events_dropped = 0;    // notices that stand for no frame, when the queue of events was full

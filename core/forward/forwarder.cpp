@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "core/forward/event_queue.h"
+#include "core/forward/hold_table.h"
 #include "core/forward/session_table.h"
 #include "core/forward/silence.h"
 #include "core/forward/source_check.h"
@@ -15,6 +16,7 @@
 #include "core/wire/ethernet.h"
 #include "core/wire/frame_pack.h"
 #include "core/wire/header.h"
+#include "core/wire/marker.h"
 #include "core/wire/mss_clamp.h"
 #include "core/wire/sealed.h"
 
@@ -120,8 +122,17 @@ struct Forwarder::Impl {
 
     const VmView* destination = find_vm(info->destination);
     if (destination == nullptr) return punt(frame);
-    if (destination->place == VmView::Place::Local) return;  // the bridge has delivered it already
-
+    if (destination->place == VmView::Place::Local) {
+      // The bridge has delivered it already, unless the VM has left its port, or came so lately that this frame was
+      // given to us before.
+      if (destination->hold.unplugged) {
+        (void)hold(now, *info, *destination, NodeId{}, 0, frame);
+      } else if (now < destination->hold.until_max) {
+        send_home(now, 0, frame, *info, *destination);
+      }
+      return;
+    }
+    if (holds.concerns(now, *destination) && hold(now, *info, *destination, NodeId{}, 0, frame)) return;
     WorkerSession* session = sessions.find_current(now, destination->owner);
     if (session == nullptr || !seal(*session, 0, frame, *info, out)) return punt(frame);
     if (routes_used.admit(now, info->destination)) notify(RouteUsed{info->destination});
@@ -166,6 +177,7 @@ struct Forwarder::Impl {
     session->budget().silence().handle_heard();
     if (session->take_heard(now, from)) notify(SessionHeard{session->local_index(), from});
 
+    if (header->flags == kFlagMarker) return handle_marker(now, *session, opened.plaintext, relay);
     if ((header->flags & kFlagPacked) == 0) {
       return handle_inner(now, *session, header->flags, opened.plaintext, out, relay);
     }
@@ -189,7 +201,13 @@ struct Forwarder::Impl {
     const VmView* source = find_vm(info->source);
     const VmView* destination = info->destination.is_group() ? nullptr : find_vm(info->destination);
     if ((flags & kFlagForwarded) != 0) {
-      if (!is_rightly_forwarded(now, session.peer(), source, destination)) return drop(DropReason::BadForward);
+      if (!is_rightly_forwarded(now, session.peer(), destination)) return drop(DropReason::BadForward);
+      if (destination->handed_over != nullptr && destination->handed_over->contains(hash_bytes(frame))) {
+        return drop(DropReason::Returned);
+      }
+      if (source != nullptr && source->place == VmView::Place::Local) {
+        return send_home(now, flags, frame, *info, *destination);
+      }
     } else {
       const bool proven = source != nullptr && source->place == VmView::Place::Remote &&
                           source->owner == session.peer() && has_own_source(*info, *source);
@@ -199,6 +217,14 @@ struct Forwarder::Impl {
       return handle_misdirected(now, session, flags, frame, *info, *destination, relay);
     }
     if (destination != nullptr && now < destination->takeover_until) note_takeover(now, session, flags, *info);
+    if (destination != nullptr && holds.concerns(now, *destination)) {
+      // What comes by the old host is older than what comes straight from its sender.
+      if ((flags & kFlagForwarded) != 0 && !destination->hold.unplugged) {
+        holds.handle_forwarded(now, info->destination, *destination);
+      } else if (hold(now, *info, *destination, session.peer(), flags, frame)) {
+        return;
+      }
+    }
     deliver(flags, frame, *info, out);
     if (destination != nullptr && vm_silence.handle_sent(now, info->destination)) notify(VmSilent{info->destination});
   }
@@ -209,23 +235,21 @@ struct Forwarder::Impl {
     notify(TakeoverFrame{session.peer(), info.destination, forwarded});
   }
 
-  // The peer had the VM until lately, as both that VM's new owner and its owners in between know. A source that
-  // lives here is refused: the bridge would learn that it is behind the TAP.
-  [[nodiscard]] static bool is_rightly_forwarded(TimePoint now, const NodeId& peer, const VmView* source,
-                                                 const VmView* destination) {
-    if (source != nullptr && source->place == VmView::Place::Local) return false;
+  // The peer had the VM until lately, as both that VM's new owner and its owners in between know.
+  [[nodiscard]] static bool is_rightly_forwarded(TimePoint now, const NodeId& peer, const VmView* destination) {
     return destination != nullptr && destination->previous_owner == peer && now < destination->takeover_until;
   }
 
   // A frame for a VM that is not here: sent on while it left only lately, and never written to the TAP.
   void handle_misdirected(TimePoint now, WorkerSession& session, std::uint8_t flags, BytesView frame,
                           const FrameInfo& info, const VmView& vm, DatagramBatch& relay) {
-    const std::optional<DropReason> failure = send_on(now, flags, frame, info, vm, relay);
+    const bool held =
+        now < vm.forward_until && holds.concerns(now, vm) && hold(now, info, vm, session.peer(), flags, frame);
+    const std::optional<DropReason> failure = held ? std::nullopt : send_on(now, flags, frame, info, vm, relay);
     if (session.budget().admit_misdirected(now, info.destination)) {
       notify(MisdirectedFrame{session.peer(), info.destination, !failure});
     }
-    if (failure) return drop(*failure);
-    ++counters.frames_forwarded;
+    if (failure) drop(*failure);
   }
 
   std::optional<DropReason> send_on(TimePoint now, std::uint8_t flags, BytesView frame, const FrameInfo& info,
@@ -236,17 +260,122 @@ struct Forwarder::Impl {
     const auto onward = static_cast<std::uint8_t>((flags & kFlagNeedsChecksum) | kFlagForwarded | hops_flag(hops));
     WorkerSession* to = sessions.find_current(now, vm.owner);
     if (to == nullptr || !seal(*to, onward, frame, info, relay)) return DropReason::NoSession;
+    ++counters.frames_forwarded;
     return std::nullopt;
   }
 
   void deliver(std::uint8_t flags, MutableBytes frame, const FrameInfo& info, FrameBatch& out) {
+    out.push(frame, prepare_delivery(flags, frame, info));
+  }
+
+  // Returns whether the checksum is still to be completed.
+  bool prepare_delivery(std::uint8_t flags, MutableBytes frame, const FrameInfo& info) {
     const bool needs_checksum = (flags & kFlagNeedsChecksum) != 0;
     if (const auto clamp = find_mss_clamp(frame, info, snapshot->inner_mtu)) {
       apply_mss_clamp(frame, *clamp, needs_checksum);
     }
-    out.push(frame, needs_checksum);
     ++counters.frames_out;
     counters.bytes_out += frame.size();
+    return needs_checksum;
+  }
+
+  // ---- the order of frames for a VM that moved --------------------------------------------------
+
+  // False: it may go on at once.
+  bool hold(TimePoint now, const FrameInfo& info, const VmView& vm, const NodeId& from, std::uint8_t flags,
+            BytesView frame) {
+    if (!holds.keep(now, info.destination, vm, from, flags, frame)) return false;
+    ++counters.frames_held;
+    return true;
+  }
+
+  std::optional<Released> release(TimePoint now, DatagramBatch& out) {
+    std::optional<HeldFrame> held = holds.take_released(now);
+    if (!held) return std::nullopt;
+    if (held->flags == kFlagMarker) {
+      const Result<Marker> marker = decode_marker(held->frame);
+      if (marker) pass_marker(now, *marker, out);
+      return std::nullopt;
+    }
+    const Result<FrameInfo> info = parse_frame(held->frame);
+    const VmView* vm = find_vm(held->vm);
+    if (!info || vm == nullptr) {
+      drop(DropReason::Misdirected);
+    } else if (vm->place == VmView::Place::Local && held->from.is_zero()) {
+      send_home(now, 0, held->frame, *info, *vm);
+    } else if (vm->place == VmView::Place::Local) {
+      const bool needs_checksum = prepare_delivery(held->flags, held->frame, *info);
+      return Released{std::move(held->frame), needs_checksum};
+    } else if (!held->from.is_zero()) {
+      const auto failure = send_on(now, held->flags, held->frame, *info, *vm, out);
+      if (failure) drop(*failure);
+    } else {
+      WorkerSession* session = sessions.find_current(now, vm->owner);
+      if (session == nullptr || !seal(*session, 0, held->frame, *info, out)) drop(DropReason::NoSession);
+    }
+    return std::nullopt;
+  }
+
+  // From a VM of this host to another one: not by the TAP, or the bridge would learn that its source is behind it.
+  void send_home(TimePoint now, std::uint8_t flags, BytesView frame, const FrameInfo& info, const VmView& vm) {
+    if (vm.place != VmView::Place::Local) return drop(DropReason::BadForward);
+    if (!events.has_room(EventQueue::Kind::Frame)) return drop(DropReason::EventsFull);
+    if ((flags & kFlagForwarded) != 0 && holds.concerns(now, vm)) holds.handle_forwarded(now, info.destination, vm);
+    const auto kept = static_cast<std::uint8_t>(flags & kFlagNeedsChecksum);
+    events.push(EventQueue::Kind::Frame, HomeboundFrame{info.destination, kept, {frame.begin(), frame.end()}});
+    ++counters.frames_homebound;
+  }
+
+  void handle_marker(TimePoint now, WorkerSession& session, BytesView plaintext, DatagramBatch& relay) {
+    const Result<Marker> marker = decode_marker(plaintext);
+    if (!marker) return drop(DropReason::Malformed);
+    const VmView* vm = find_vm(marker->vm);
+    if (vm == nullptr) return drop(DropReason::BadMarker);
+    const bool local = vm->place == VmView::Place::Local;
+    const bool own = marker->origin == session.peer();
+    const bool from_previous = session.peer() == vm->previous_owner && now < vm->takeover_until;
+    switch (marker->kind) {
+      case MarkerKind::ReplayEnd:
+        if (!local || !from_previous) return drop(DropReason::BadMarker);
+        if (holds.concerns(now, *vm)) holds.handle_replay_end(now, marker->vm, *vm);
+        return;
+      case MarkerKind::SwitchAhead:
+        if (!local || !own) return drop(DropReason::BadMarker);
+        if (holds.concerns(now, *vm)) holds.handle_switch_ahead(now, marker->vm, *vm, marker->origin);
+        return;
+      case MarkerKind::PathSwitch:
+        if (local && from_previous && !own) {
+          if (holds.concerns(now, *vm)) holds.handle_path_switch(now, marker->vm, *vm, marker->origin);
+        } else if (local && own) {
+          if (session.budget().admit_misdirected(now, marker->vm)) notify(EarlySwitch{session.peer(), marker->vm});
+        } else if (!local && own && now < vm->forward_until) {
+          // Behind the peer's frames, which may be waiting.
+          const bool kept =
+              holds.concerns(now, *vm) && holds.keep(now, marker->vm, *vm, session.peer(), kFlagMarker, plaintext);
+          if (!kept) pass_marker(now, *marker, relay);
+        } else {
+          drop(DropReason::BadMarker);
+        }
+        return;
+    }
+  }
+
+  void pass_marker(TimePoint now, const Marker& marker, DatagramBatch& out) {
+    const VmView* vm = find_vm(marker.vm);
+    if (vm == nullptr || vm->place == VmView::Place::Local) return drop(DropReason::BadMarker);
+    send_marker(now, vm->owner, marker, out);
+  }
+
+  void send_marker(TimePoint now, const NodeId& peer, const Marker& marker, DatagramBatch& out) {
+    WorkerSession* session = sessions.find_current(now, peer);
+    if (session == nullptr) return drop(DropReason::NoSession);
+    DatagramBatch::Slot& slot = out.next();
+    const Bytes plaintext = encode_marker(marker);
+    if (!session->seal(kFlagMarker, plaintext, slot.data)) return drop(DropReason::NoSession);
+    slot.to = session->endpoint();
+    slot.size = plaintext.size() + kDataOverhead;
+    out.commit();
+    ++counters.datagrams_sealed;
   }
 
   // ---- from the control thread ------------------------------------------------------------------
@@ -259,15 +388,21 @@ struct Forwarder::Impl {
   }
 
   void handle_send(TimePoint now, const SendFrame& command, DatagramBatch& out) {
-    ROVE_CHECK((command.flags & ~(kFlagForwarded | kFlagHopsMask)) == 0);
+    ROVE_CHECK((command.flags & ~(kFlagNeedsChecksum | kFlagForwarded | kFlagHopsMask)) == 0);
     const Result<FrameInfo> info = parse_frame(command.frame);
     if (!info) return drop(DropReason::BadFrame);
     WorkerSession* session = sessions.find_current(now, command.peer);
     if (session == nullptr || !seal(*session, command.flags, command.frame, *info, out)) drop(DropReason::NoSession);
   }
 
+  void handle_end_hold(TimePoint now, const MacAddress& mac) {
+    const VmView* vm = find_vm(mac);
+    if (vm != nullptr && holds.concerns(now, *vm)) holds.handle_replay_end(now, mac, *vm);
+  }
+
   ForwarderCounters counters;
   EventQueue events;
+  HoldTable holds;
   SessionTable sessions;
   std::shared_ptr<const Snapshot> snapshot = std::make_shared<const Snapshot>();
   VmSilence vm_silence;
@@ -295,7 +430,25 @@ void Forwarder::handle_command(TimePoint now, WorkerCommand command, DatagramBat
     impl_->handle_snapshot(now, std::move(next->snapshot));
   } else if (const SendFrame* send = std::get_if<SendFrame>(&command)) {
     impl_->handle_send(now, *send, out);
+  } else if (const SendMarker* marker = std::get_if<SendMarker>(&command)) {
+    impl_->send_marker(now, marker->peer, marker->marker, out);
+  } else if (const EndHold* end = std::get_if<EndHold>(&command)) {
+    impl_->handle_end_hold(now, end->vm);
+  } else if (const Echo* echo = std::get_if<Echo>(&command)) {
+    impl_->notify(Echoed{echo->vm});
   }
+}
+
+bool Forwarder::has_released(TimePoint now) {
+  return impl_->holds.has_released(now);
+}
+
+std::optional<Forwarder::Released> Forwarder::release(TimePoint now, DatagramBatch& out) {
+  return impl_->release(now, out);
+}
+
+std::optional<TimePoint> Forwarder::poll_timeout() const {
+  return impl_->holds.poll_timeout();
 }
 
 std::optional<WorkerEvent> Forwarder::poll_event() {

@@ -45,8 +45,19 @@ class Forwarder {
   void handle_datagram(TimePoint now, const Endpoint& from, MutableBytes datagram, FrameBatch& out,
                        DatagramBatch& relay);
 
-  // A command of the control thread other than WriteFrame. SendFrame needs one free slot in `out`.
+  // A command of the control thread other than WriteFrame. SendFrame and SendMarker need one free slot in `out`.
   void handle_command(TimePoint now, WorkerCommand command, DatagramBatch& out);
+
+  // Frames that waited for older ones and may go now: ask after every input, before the next one. release() seals the
+  // first of them into `out`, which needs one free slot, or returns it when it is for the TAP.
+  struct Released {
+    Bytes frame;
+    bool needs_checksum = false;
+  };
+  [[nodiscard]] bool has_released(TimePoint now);
+  [[nodiscard]] std::optional<Released> release(TimePoint now, DatagramBatch& out);
+  // When has_released() is to be asked though nothing came.
+  [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
 
   [[nodiscard]] std::optional<WorkerEvent> poll_event();
   [[nodiscard]] const ForwarderCounters& counters() const;

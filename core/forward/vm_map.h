@@ -6,12 +6,16 @@
 #include <cstddef>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/base/address.h"
 #include "core/base/ids.h"
 #include "core/base/time.h"
 
 namespace rove {
+
+// hash_bytes() of frames.
+using FrameHashes = std::unordered_set<std::uint64_t>;
 
 // A VM as the packet path sees it.
 struct VmView {
@@ -26,6 +30,20 @@ struct VmView {
   TimePoint takeover_until{};
   // Remote: it was here until lately; frames from peers that still think so are forwarded until then.
   TimePoint forward_until{};
+  // It moved just now: frames for it may have to wait for older ones (HoldTable). `until` when nothing is heard of
+  // those, `until_max` at the latest.
+  struct Hold {
+    std::uint64_t id = 0;  // of this move; 0: none
+    TimePoint until{};
+    TimePoint until_max{};
+    // Local: its hypervisor has left its port. Everything is held; if it does not turn up elsewhere, it was for it
+    // here.
+    bool unplugged = false;
+  };
+  Hold hold{};
+  // Local, and back from a host that it did not stay at: what was handed over there, and is still queued here. That
+  // host may send it back.
+  std::shared_ptr<const FrameHashes> handed_over{};
 };
 
 // Cut into shards, each immutable as soon as a copy of the map shares it: a copy costs some hundred reference counts,

@@ -11,6 +11,7 @@
 #include "core/base/ids.h"
 #include "core/base/time.h"
 #include "core/forward/snapshot.h"
+#include "core/wire/marker.h"
 
 namespace rove {
 
@@ -45,6 +46,22 @@ struct TakeoverFrame {
   MacAddress vm;
   bool forwarded = false;
 };
+// From one of this host's own VMs to another that came or left just now, by a detour: the bridge must not see it come
+// from the TAP, so it goes to the VM's port directly. `flags`: needs-checksum only.
+struct HomeboundFrame {
+  MacAddress vm;  // whom it is for
+  std::uint8_t flags = 0;
+  Bytes frame;
+};
+// A peer switches away from this host as a VM's place, and the VM has not left yet for all we know.
+struct EarlySwitch {
+  NodeId peer;
+  MacAddress vm;
+};
+// Everything that was commanded before this Echo has been done.
+struct Echoed {
+  MacAddress vm;
+};
 // Frames went to this remote VM lately. At most one per VM and 5 s.
 struct RouteUsed {
   MacAddress vm;
@@ -73,15 +90,16 @@ struct PeerSilent {
   NodeId peer;
 };
 
-using WorkerEvent = std::variant<PuntedFrame, UnprovenFrame, ControlDatagram, MisdirectedFrame, TakeoverFrame,
-                                 RouteUsed, SessionHeard, SessionWorn, SessionUnknown, VmSilent, PeerSilent>;
+using WorkerEvent =
+    std::variant<PuntedFrame, UnprovenFrame, ControlDatagram, MisdirectedFrame, TakeoverFrame, HomeboundFrame,
+                 EarlySwitch, Echoed, RouteUsed, SessionHeard, SessionWorn, SessionUnknown, VmSilent, PeerSilent>;
 
 // ---- control → worker -------------------------------------------------------------------------
 
 struct NewSnapshot {
   std::shared_ptr<const Snapshot> snapshot;
 };
-// Seal a frame in the peer's current session and send it. `flags`: kFlagForwarded and hops only.
+// Seal a frame in the peer's current session and send it. `flags`: needs-checksum, forwarded and hops only.
 struct SendFrame {
   NodeId peer;
   std::uint8_t flags = 0;
@@ -92,6 +110,19 @@ struct WriteFrame {
   Bytes frame;
 };
 
-using WorkerCommand = std::variant<NewSnapshot, SendFrame, WriteFrame>;
+// Seal a marker in the peer's current session and send it, behind all frames before it.
+struct SendMarker {
+  NodeId peer;
+  Marker marker;
+};
+// What waits for this VM's replay, at its old host, may go.
+struct EndHold {
+  MacAddress vm;
+};
+struct Echo {
+  MacAddress vm;
+};
+
+using WorkerCommand = std::variant<NewSnapshot, SendFrame, WriteFrame, SendMarker, EndHold, Echo>;
 
 }  // namespace rove

@@ -18,6 +18,7 @@ constexpr std::uint64_t kCountMask = (std::uint64_t{1} << kLaneShift) - 1;
 bool flags_fit_data(std::uint8_t flags, std::uint8_t index) {
   const bool superframe = (flags & kFlagSuperframe) != 0;
   const bool packed = (flags & kFlagPacked) != 0;
+  if (flags == kFlagMarker) return index == 0;
   if ((flags & ~kKnownDataFlags) != 0) return false;
   if (!superframe && ((flags & kFlagLast) != 0 || index != 0)) return false;
   // Packed frames have flags of their own and are never segments.

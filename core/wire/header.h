@@ -23,6 +23,7 @@ inline constexpr std::uint8_t kFlagPacked = 0x08;
 inline constexpr std::uint8_t kFlagHopsMask = 0x30;
 inline constexpr unsigned kFlagHopsShift = 4;
 inline constexpr std::uint8_t kFlagForwarded = 0x40;
+inline constexpr std::uint8_t kFlagMarker = 0x80;  // the plaintext is a marker (core/wire/marker.h); with no other flag
 
 // Lane (sending thread) and count within it; together the AEAD's counter.
 struct PacketCounter {

@@ -188,12 +188,21 @@ TEST_CASE("Forwarder: forwarded frames are accepted from the previous owner only
     refused(m.b, m.a.endpoint,
             m.forged(kFlagForwarded | 0x10, ipv4_frame(mac_of("02:00:5e:10:00:99"), m.vm_a, m.ip_a, m.ip_b, Bytes(8))));
   }
-  SUBCASE("not from a source that lives here") {
-    m.c.snapshot.vms[m.vm_a] = local_vm({m.ip_a});
-    m.c.publish();
-    m.send_to_b();
-    refused(m.c, m.b.endpoint, Migration::first_relayed(m.b));
-  }
+}
+
+TEST_CASE("Forwarder: a forwarded frame from a source that lives here goes to the VM's port, not to the TAP") {
+  Migration m;
+  m.c.snapshot.vms[m.vm_a] = local_vm({m.ip_a});
+  m.c.publish();
+  m.send_to_b();
+  m.c.take_datagram(m.b.endpoint, Migration::first_relayed(m.b));
+
+  CHECK(m.c.delivered.empty());
+  const auto homebound = m.c.take_events_of<HomeboundFrame>();
+  REQUIRE(homebound.size() == 1);
+  CHECK(homebound[0].vm == m.vm_b);
+  CHECK(homebound[0].frame == m.frame());
+  CHECK(m.c.all_drops() == 0);
 }
 
 TEST_CASE("Forwarder: a VM that moves twice is followed over two hops, and no further") {

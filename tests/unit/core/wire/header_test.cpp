@@ -65,7 +65,8 @@ TEST_CASE("Header: reserved bits and flags that contradict each other are malfor
     const char* hex;
   };
   for (const Case& one : {
-           Case{"reserved flag", "01800000000000010100000000000000"},
+           Case{"marker with an index", "01800100000000010100000000000000"},
+           Case{"marker that was forwarded", "01c00000000000010100000000000000"},
            Case{"reserved octet", "01000001000000010100000000000000"},
            Case{"index without superframe", "01000100000000010100000000000000"},
            Case{"last without superframe", "01040000000000010100000000000000"},
