@@ -17,6 +17,7 @@
 #include "tap/checksum_place.h"
 #include "tap/links.h"
 #include "tap/system_random.h"
+#include "tap/vnet_header.h"
 
 namespace rove {
 namespace {
@@ -24,20 +25,6 @@ namespace {
 constexpr std::string_view kPrivileges = "run as root or give the process CAP_NET_ADMIN";
 
 static_assert(kTapMtuMax + 14 + 4 == kFrameSizeMax);
-
-// struct virtio_net_hdr without the number of buffers, in host byte order (virtio 1.2 §5.1.6, "legacy"). The kernel's
-// header cannot be included: a member of it is called `class`. TUNSETVNETHDRSZ accepts no smaller size, and with 10
-// octets the IP header behind the Ethernet header is aligned to 4.
-struct VnetHeader {
-  std::uint8_t flags = 0;
-  std::uint8_t gso_type = 0;
-  std::uint16_t hdr_len = 0;
-  std::uint16_t gso_size = 0;
-  std::uint16_t csum_start = 0;
-  std::uint16_t csum_offset = 0;
-};
-static_assert(sizeof(VnetHeader) == 10);
-constexpr std::uint8_t kVnetNeedsChecksum = 1;  // VIRTIO_NET_HDR_F_NEEDS_CSUM
 
 iovec vector_of(void* base, std::size_t size) {
   return {base, size};

@@ -1,0 +1,389 @@
+// The loop:
+//
+//   poll ─► commands ─► ports: read what came ─► counters, trim ─► rest for kRest, so that bulk traffic wakes it seldom
+//
+// A request reads the port once more, so that resting loses nothing.
+#include "tap/port_capture.h"
+
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+// The kernel's headers go last: libc's keep them from defining the same types.
+#include <linux/rtnetlink.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "core/base/check.h"
+#include "core/base/mailbox.h"
+#include "tap/clock.h"
+#include "tap/port_socket.h"
+#include "tap/signals_blocked.h"
+
+namespace rove {
+namespace {
+
+constexpr std::size_t kMessagesMax = 8192;
+// A frame in a port's socket waits at most so long before it is read, unless somebody asks.
+constexpr std::chrono::milliseconds kRest{2};
+// Above this many kept frames the counters are read, to see which may go.
+constexpr std::size_t kTrimAbove = 256;
+// What a request is answered with must be of one moment: frames that come between reading socket and counters make it
+// read again, this often at most.
+constexpr int kConsistentTries = 8;
+// A stopped hypervisor takes one frame more: it has done so after this time.
+constexpr std::chrono::milliseconds kSettleTime{1};
+// Read, and handed on all the same: the one frame that a stopped hypervisor takes and drops (QEMU 7.2, tap_send()).
+constexpr std::uint64_t kSwallowed = 1;
+// … and what it may have given to a guest that no longer ran.
+constexpr std::uint64_t kDoubtful = 3;
+// A port's device that is gone is remembered for so long: the claim of the VM's new host may be on its way.
+constexpr std::chrono::seconds kGoneTime{5};
+// Counters are read at least so often while frames come: PortRing does not know better when the device dropped frames.
+constexpr std::chrono::milliseconds kCountersPeriod{20};
+
+struct Follow {
+  MacAddress vm;
+  unsigned ifindex;
+};
+struct Forget {
+  MacAddress vm;
+};
+struct Request {
+  MacAddress vm;
+};
+struct Write {
+  MacAddress vm;
+  Bytes frame;
+  bool needs_checksum;
+};
+using Command = std::variant<Follow, Forget, Request, Write>;
+
+}  // namespace
+
+struct PortCapture::Impl {
+  struct Port {
+    Port(unsigned index, const PortLink& link) : name(link.name), socket(index), ring(link.counters) {}
+    std::string name;
+    bool carrier = true;
+    PortSocket socket;
+    PortRing ring;
+    std::size_t vms = 0;  // of ports_of
+    TimePoint counters_at{};
+    std::optional<PortCounters> last;  // of a device that is gone
+    TimePoint gone_at{};
+  };
+
+  Impl(Mode mode_, std::function<void()> wake_)
+      : mode(mode_),
+        wake_fd(check_syscall("create an eventfd", eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))),
+        wake(std::move(wake_)),
+        commands(kMessagesMax),
+        captured(kMessagesMax),
+        closed(kMessagesMax),
+        links({RTNLGRP_LINK}) {
+    const PortSocket permitted{loopback_index()};  // throws here rather than in the thread
+    const SignalsBlocked blocked;
+    thread = std::thread{[this] { run(); }};
+    pthread_setname_np(thread.native_handle(), "rove-capture");
+  }
+
+  ~Impl() {
+    stopping.store(true, std::memory_order_release);
+    signal();
+    thread.join();
+  }
+
+  static unsigned loopback_index() {
+    const unsigned index = if_nametoindex("lo");
+    if (index == 0) throw std::system_error(errno, std::generic_category(), "find the device lo");
+    return index;
+  }
+
+  // ---- control thread ----------------------------------------------------------------------------
+
+  void post(Command command) {
+    if (commands.push(std::move(command))) {
+      signal();
+    } else {
+      messages_lost.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+
+  void signal() {
+    const std::uint64_t one = 1;
+    // Only EAGAIN is possible, when the count is at its maximum: then it is awake.
+    [[maybe_unused]] const ssize_t size = ::write(wake_fd.get(), &one, sizeof one);
+  }
+
+  // ---- its own thread ----------------------------------------------------------------------------
+
+  void run() {
+    while (!stopping.load(std::memory_order_acquire)) {
+      wait();
+      handle_commands();
+      handle_links();
+      const TimePoint now = read_steady_clock();
+      if (now < resting_until) continue;
+      bool news = false;
+      for (auto& [index, port] : ports) news = drain(now, port) || news;
+      for (auto it = ports.begin(); it != ports.end();) {
+        const bool over = it->second.last && now - it->second.gone_at > kGoneTime;
+        it = over ? erase(it) : std::next(it);
+      }
+      if (news) resting_until = now + kRest;
+    }
+  }
+
+  void wait() {
+    polled.clear();
+    polled.push_back({wake_fd.get(), POLLIN, 0});
+    polled.push_back({links.fd(), POLLIN, 0});
+    const TimePoint now = read_steady_clock();
+    const bool resting = now < resting_until;
+    int timeout = -1;
+    if (resting) {
+      timeout = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(resting_until - now).count());
+    } else {
+      for (const auto& [index, port] : ports) {
+        if (port.last) {
+          timeout = 1000;
+        } else {
+          polled.push_back({port.socket.fd(), POLLIN, 0});
+        }
+      }
+    }
+    (void)poll(polled.data(), polled.size(), timeout);  // EINTR: a turn for nothing
+    std::uint64_t count = 0;
+    [[maybe_unused]] const ssize_t size = ::read(wake_fd.get(), &count, sizeof count);  // EAGAIN: not signalled
+  }
+
+  void handle_commands() {
+    while (auto command = commands.pop()) {
+      std::visit([this](auto& each) { handle(each); }, *command);
+    }
+  }
+
+  void handle_links() {
+    // An overflow may hide that a device went: then its VM moves as without replay.
+    while (links.receive(link_messages) == NetlinkSocket::Received::Messages) {
+      for (const NetlinkMessage& message : link_messages) {
+        const auto head = load_native<ifinfomsg>(message.payload);
+        // What the bridge says of its ports has the family AF_BRIDGE.
+        if (!head || head->ifi_family != AF_UNSPEC) continue;
+        const auto port = ports.find(static_cast<unsigned>(head->ifi_index));
+        const auto link = port_link_of(message);
+        if (port == ports.end() || port->second.last || !link) continue;
+        const bool gone = message.type == RTM_DELLINK;
+        const bool had_carrier = std::exchange(port->second.carrier, link->carrier && !gone);
+        if (gone) handle_gone(port->second, link->counters);
+        if (had_carrier && !port->second.carrier) tell_closed(port->first);
+      }
+    }
+  }
+
+  void handle_gone(Port& port, const PortCounters& last) {
+    const TimePoint now = read_steady_clock();
+    drain(now, port);
+    port.last = last;
+    port.gone_at = now;
+    port.ring.handle_counters(now, last);
+  }
+
+  void tell_closed(unsigned ifindex) {
+    for (const auto& [vm, index] : ports_of) {
+      if (index != ifindex) continue;
+      if (!closed.push(MacAddress{vm})) messages_lost.fetch_add(1, std::memory_order_relaxed);
+    }
+    wake();
+  }
+
+  // True when there was something.
+  bool drain(TimePoint now, Port& port) {
+    if (port.last) return false;
+    std::uint64_t count = 0;
+    const std::uint64_t lost = port.socket.read([&](PortFrame frame) {
+      ++count;
+      port.ring.push(std::move(frame));
+    });
+    port.ring.handle_lost(lost);
+    seen.fetch_add(count, std::memory_order_relaxed);
+    frames_lost.fetch_add(lost, std::memory_order_relaxed);
+    if (count > 0 && (port.ring.size() > kTrimAbove || now - port.counters_at > kCountersPeriod)) {
+      if (read_counters(now, port)) port.ring.trim();
+    }
+    return count > 0;
+  }
+
+  // True when the ring knows the counters of one moment.
+  bool read_counters(TimePoint now, Port& port) {
+    for (int i = 0; i < kConsistentTries && !port.last; ++i) {
+      counter_reader.read();
+      const auto counters = counter_reader.find(port.name);
+      if (!counters) {
+        handle_links();  // its departure, with the last counters, is told there
+        break;
+      }
+      std::uint64_t count = 0;
+      const std::uint64_t lost = port.socket.read([&](PortFrame frame) {
+        ++count;
+        held_back.push_back(std::move(frame));
+      });
+      const bool consistent = count + lost == 0;
+      if (consistent) port.ring.handle_counters(now, *counters);
+      for (PortFrame& frame : held_back) port.ring.push(std::move(frame));
+      held_back.clear();
+      port.ring.handle_lost(lost);
+      seen.fetch_add(count, std::memory_order_relaxed);
+      port.counters_at = now;
+      if (consistent) return true;
+    }
+    return port.last.has_value();
+  }
+
+  Port* find_port(const MacAddress& vm) {
+    const auto index = ports_of.find(vm);
+    if (index == ports_of.end()) return nullptr;
+    const auto port = ports.find(index->second);
+    return port == ports.end() ? nullptr : &port->second;
+  }
+
+  std::map<unsigned, Port>::iterator erase(std::map<unsigned, Port>::iterator port) {
+    std::erase_if(ports_of, [index = port->first](const auto& entry) { return entry.second == index; });
+    port = ports.erase(port);
+    ports_now.store(ports.size(), std::memory_order_relaxed);
+    return port;
+  }
+
+  void handle(const Follow& command) {
+    const auto known = ports_of.find(command.vm);
+    if (known != ports_of.end() && known->second == command.ifindex && ports.contains(command.ifindex)) return;
+    handle(Forget{command.vm});
+    auto port = ports.find(command.ifindex);
+    if (port == ports.end()) {
+      const auto link = find_port_link(netlink, command.ifindex);
+      if (!link) return;
+      if (ports.size() >= kCapturedPortsMax) {
+        ports_refused.fetch_add(1, std::memory_order_relaxed);
+        return;
+      }
+      try {
+        port = ports.try_emplace(command.ifindex, command.ifindex, *link).first;
+        port->second.carrier = link->carrier;
+      } catch (const std::system_error&) {  // it went just now, or no descriptor is left
+        ports_refused.fetch_add(1, std::memory_order_relaxed);
+        return;
+      }
+      ports_now.store(ports.size(), std::memory_order_relaxed);
+    }
+    ports_of[command.vm] = command.ifindex;
+    ++port->second.vms;
+  }
+
+  void handle(const Forget& command) {
+    const auto known = ports_of.find(command.vm);
+    if (known == ports_of.end()) return;
+    const auto port = ports.find(known->second);
+    ports_of.erase(known);
+    if (port != ports.end() && --port->second.vms == 0) erase(port);
+  }
+
+  void handle(const Request& command) {
+    CapturedFrames answer{command.vm, {}, 0};
+    if (Port* port = find_port(command.vm)) {
+      const TimePoint now = read_steady_clock();
+      if (!port->last) std::this_thread::sleep_for(kSettleTime);
+      drain(now, *port);
+      if (read_counters(now, *port)) {
+        PortRing::Taken taken = port->ring.take(command.vm, read_before(*port));
+        answer.frames = std::move(taken.frames);
+        answer.missing = taken.missing;
+      }
+    }
+    if (!captured.push(std::move(answer))) messages_lost.fetch_add(1, std::memory_order_relaxed);
+    wake();
+  }
+
+  // How many of the frames that were read are to be handed on too. The announce that this host wrote to its bridge on
+  // behalf of the VM's new host went to this port as well, so a hypervisor that had nothing to read since it stopped
+  // the guest has read that.
+  [[nodiscard]] std::uint64_t read_before(const Port& port) const {
+    if (mode == Mode::AtLeastOnce) return kDoubtful;
+    return port.ring.unread() > 0 ? kSwallowed : 0;
+  }
+
+  void handle(const Write& command) {
+    Port* port = find_port(command.vm);
+    const bool written = port != nullptr && !port->last && port->socket.write(command.frame, command.needs_checksum);
+    if (written) {
+      drain(read_steady_clock(), *port);  // those before it
+      port->ring.push({command.frame, command.needs_checksum});
+    }
+    (written ? frames_written : frames_refused).fetch_add(1, std::memory_order_relaxed);
+  }
+
+  const Mode mode;
+  const FileDescriptor wake_fd;
+  const std::function<void()> wake;
+  Mailbox<Command> commands;
+  Mailbox<CapturedFrames> captured;
+  Mailbox<MacAddress> closed;
+  std::atomic<bool> stopping{false};
+  std::atomic<std::uint64_t> ports_now{0}, ports_refused{0}, seen{0}, frames_lost{0}, frames_written{0},
+      frames_refused{0}, messages_lost{0};
+
+  // The thread's.
+  NetlinkSocket links;
+  NetlinkSocket netlink;
+  PortCounterReader counter_reader;  // of the namespace of the thread that makes it, which starts this one
+  std::vector<NetlinkMessage> link_messages;
+  std::map<unsigned, Port> ports;  // by ifindex
+  std::map<MacAddress, unsigned> ports_of;
+  std::vector<PortFrame> held_back;
+  std::vector<pollfd> polled;
+  TimePoint resting_until{};
+
+  std::thread thread;  // last: the rest exists when it starts
+};
+
+PortCapture::PortCapture(Mode mode, std::function<void()> wake)
+    : impl_(std::make_unique<Impl>(mode, std::move(wake))) {}
+PortCapture::~PortCapture() = default;
+
+void PortCapture::follow(const MacAddress& vm, unsigned ifindex) {
+  impl_->post(Follow{vm, ifindex});
+}
+void PortCapture::forget(const MacAddress& vm) {
+  impl_->post(Forget{vm});
+}
+void PortCapture::request(const MacAddress& vm) {
+  impl_->post(Request{vm});
+}
+void PortCapture::write(const MacAddress& vm, Bytes frame, bool needs_checksum) {
+  impl_->post(Write{vm, std::move(frame), needs_checksum});
+}
+std::optional<CapturedFrames> PortCapture::poll_captured() {
+  return impl_->captured.pop();
+}
+std::optional<MacAddress> PortCapture::poll_closed() {
+  return impl_->closed.pop();
+}
+
+PortCaptureCounters PortCapture::counters() const {
+  const auto value = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
+  return {value(impl_->ports_now),    value(impl_->ports_refused),  value(impl_->seen),
+          value(impl_->frames_lost),  value(impl_->frames_written), value(impl_->frames_refused),
+          value(impl_->messages_lost)};
+}
+
+}  // namespace rove

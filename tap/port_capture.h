@@ -1,0 +1,70 @@
+// Keeps what goes to the VMs of this host, so that a VM that moves leaves nothing unread behind: one thread that
+// follows the VMs' ports.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/bytes.h"
+#include "core/replay/port_ring.h"
+
+namespace rove {
+
+// Ports that are followed at the same time, a socket each; VMs behind further ones move as without replay.
+inline constexpr std::size_t kCapturedPortsMax = 1024;
+
+// What a VM's hypervisor has not read.
+struct CapturedFrames {
+  MacAddress vm;
+  std::vector<PortFrame> frames;  // oldest first
+  std::uint64_t missing = 0;      // more of them that are no longer known
+};
+
+struct PortCaptureCounters {
+  std::uint64_t ports = 0;  // followed now
+  std::uint64_t ports_refused = 0;
+  std::uint64_t frames_seen = 0;
+  std::uint64_t frames_lost = 0;  // the capture did not keep up
+  std::uint64_t frames_written = 0;
+  std::uint64_t frames_refused = 0;  // could not be written to a port
+  std::uint64_t messages_lost = 0;   // a mailbox was full
+};
+
+// All methods: control thread. The work is done on a thread of its own, which blocks all signals.
+class PortCapture {
+ public:
+  // AtLeastOnce: rather a frame twice than not at all.
+  enum class Mode : std::uint8_t { Exact, AtLeastOnce };
+
+  // `wake` is called from the thread when poll_captured() or poll_closed() has something new; thread-safe, and does not
+  // block or throw. Throws std::system_error without CAP_NET_RAW.
+  PortCapture(Mode mode, std::function<void()> wake);
+  ~PortCapture();
+  PortCapture(const PortCapture&) = delete;
+  PortCapture& operator=(const PortCapture&) = delete;
+
+  // The bridge says that the MAC is behind this port. Ports that are no TAP devices are left alone.
+  void follow(const MacAddress& vm, unsigned ifindex);
+  // The bridge forgot it, and it is not coming back here.
+  void forget(const MacAddress& vm);
+  // Wants what the VM's hypervisor has not read; poll_captured() brings it, with no frames when its port is not known.
+  void request(const MacAddress& vm);
+  // Sends a frame to the VM's port, past the bridge.
+  void write(const MacAddress& vm, Bytes frame, bool needs_checksum);
+
+  [[nodiscard]] std::optional<CapturedFrames> poll_captured();
+  // A VM whose hypervisor has just closed its port's device: the kernel drops what goes there without a trace.
+  [[nodiscard]] std::optional<MacAddress> poll_closed();
+  [[nodiscard]] PortCaptureCounters counters() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rove

@@ -1,0 +1,57 @@
+// A bridge port of a VM, from the host's side: what goes to the VM (AF_PACKET), and what of it was read.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/base/bytes.h"
+#include "core/replay/port_ring.h"
+#include "tap/file_descriptor.h"
+#include "tap/rtnetlink.h"
+
+namespace rove {
+
+// A TAP device, as a link message tells of it.
+struct PortLink {
+  std::string name;
+  PortCounters counters;
+  bool carrier = false;  // somebody holds it open
+};
+// Of RTM_NEWLINK and RTM_DELLINK; nullopt: it is no TAP, so nothing is queued in it for anybody.
+[[nodiscard]] std::optional<PortLink> port_link_of(const NetlinkMessage& message);
+[[nodiscard]] std::optional<PortLink> find_port_link(NetlinkSocket& netlink, unsigned ifindex);
+
+// The counters of all devices of this thread's network namespace. From /proc: netlink would wait for whoever changes a
+// device just now, which takes tens of milliseconds when one is removed, and a hypervisor that leaves removes one.
+class PortCounterReader {
+ public:
+  PortCounterReader();
+  void read();
+  // As of the last read(); nullopt: no such device.
+  [[nodiscard]] std::optional<PortCounters> find(const std::string& name) const;
+
+ private:
+  FileDescriptor fd_;
+  std::string text_;
+};
+
+// Sees every frame that the bridge sends to the port, and sends frames there past the bridge. One thread.
+class PortSocket {
+ public:
+  // Needs CAP_NET_RAW. Throws std::system_error.
+  explicit PortSocket(unsigned ifindex);
+
+  // Visits what has come since. Returns how many frames were lost meanwhile because the socket's buffer was full.
+  std::uint64_t read(const std::function<void(PortFrame frame)>& visit);
+  // False when the kernel does not take it (nobody holds the device open, it is gone). read() does not see the frame.
+  [[nodiscard]] bool write(BytesView frame, bool needs_checksum);
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  FileDescriptor fd_;
+  Bytes buffer_;
+};
+
+}  // namespace rove

@@ -1,0 +1,22 @@
+// The header in front of a frame from or to a TAP or packet socket with virtio-net headers.
+#pragma once
+
+#include <cstdint>
+
+namespace rove {
+
+// struct virtio_net_hdr without the number of buffers, in host byte order (virtio 1.2 §5.1.6, "legacy"). The kernel's
+// header cannot be included: a member of it is called `class`. TUNSETVNETHDRSZ accepts no smaller size, and with 10
+// octets the IP header behind the Ethernet header is aligned to 4.
+struct VnetHeader {
+  std::uint8_t flags = 0;
+  std::uint8_t gso_type = 0;
+  std::uint16_t hdr_len = 0;
+  std::uint16_t gso_size = 0;
+  std::uint16_t csum_start = 0;
+  std::uint16_t csum_offset = 0;
+};
+static_assert(sizeof(VnetHeader) == 10);
+inline constexpr std::uint8_t kVnetNeedsChecksum = 1;  // VIRTIO_NET_HDR_F_NEEDS_CSUM
+
+}  // namespace rove

@@ -1,0 +1,154 @@
+#include "tap/port_capture.h"
+
+#include <doctest/doctest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "core/wire/ethernet.h"
+#include "tap/port_socket.h"
+#include "tap/tap_device.h"
+#include "tests/support/private_network.h"
+#include "tests/support/test_frames.h"
+
+namespace rove {
+namespace {
+
+const MacAddress kVm = mac_of("02:00:00:00:00:0a");
+const MacAddress kOther = mac_of("02:00:00:00:00:0b");
+
+Bytes numbered(const MacAddress& to, std::uint8_t number) {
+  return ethernet_frame(to, kOther, 0x88b5, Bytes(46, number));
+}
+
+// A VM's port, and its hypervisor at the end of it.
+struct Port {
+  explicit Port(PortCapture::Mode mode = PortCapture::Mode::Exact)
+      : woken(check_syscall("eventfd", eventfd(0, EFD_NONBLOCK))),
+        tap(open_tap({.name = "vm0", .mtu = 1400, .bridge = ""})),
+        sender(std::in_place, tap->ifindex),
+        capture(mode, [fd = woken.get()] {
+          const std::uint64_t one = 1;
+          CHECK(write(fd, &one, sizeof one) == sizeof one);
+        }) {
+    capture.follow(kVm, tap->ifindex);
+    (void)take();  // answered behind it: it is followed now
+  }
+
+  // As a bridge does: out of the device, into its queue.
+  void send(const MacAddress& to, std::uint8_t number) { REQUIRE(sender->write(numbered(to, number), false)); }
+  void hypervisor_reads(int frames) {
+    Bytes buffer(kFrameSizeMax);
+    for (int i = 0; i < frames; ++i) REQUIRE(tap->queue.read(buffer) > 0);
+  }
+  void wait_woken() {
+    REQUIRE(wait_readable(woken.get()));
+    std::uint64_t count = 0;
+    CHECK(read(woken.get(), &count, sizeof count) == sizeof count);
+  }
+  // The numbers of the frames that the capture hands over.
+  [[nodiscard]] std::string take() {
+    capture.request(kVm);
+    std::optional<CapturedFrames> captured;
+    while (!(captured = capture.poll_captured())) wait_woken();
+    CHECK(captured->vm == kVm);
+    missing = captured->missing;
+    std::string numbers;
+    for (const PortFrame& frame : captured->frames) numbers += std::to_string(frame.frame.back()) + " ";
+    return numbers;
+  }
+
+  FileDescriptor woken;
+  std::optional<TapDevice> tap;
+  std::optional<PortSocket> sender;
+  PortCapture capture;
+  std::uint64_t missing = 0;
+};
+
+}  // namespace
+
+TEST_CASE("PortCapture: hands over what the hypervisor has not read, and the one frame that it takes when it stops") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Port port;
+  for (std::uint8_t number = 1; number <= 8; ++number) port.send(kVm, number);
+  port.hypervisor_reads(5);
+
+  CHECK(port.take() == "5 6 7 8 ");
+  CHECK(port.missing == 0);
+  port.hypervisor_reads(3);
+  CHECK(port.take().empty());
+}
+
+TEST_CASE("PortCapture: rather hands over a few frames more where it may not lose one") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Port port{PortCapture::Mode::AtLeastOnce};
+  for (std::uint8_t number = 1; number <= 8; ++number) port.send(kVm, number);
+  port.hypervisor_reads(6);
+
+  CHECK(port.take() == "4 5 6 7 8 ");
+}
+
+TEST_CASE("PortCapture: frames to others and to groups count, and stay") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Port port;
+  port.send(kVm, 1);
+  port.send(MacAddress::broadcast(), 2);
+  port.send(kOther, 3);
+  port.send(kVm, 4);
+
+  CHECK(port.take() == "1 4 ");
+}
+
+TEST_CASE("PortCapture: tells that the hypervisor has left, and still knows what it had not read") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Port port;
+  for (std::uint8_t number = 1; number <= 4; ++number) port.send(kVm, number);
+  port.hypervisor_reads(2);
+
+  port.sender.reset();
+  port.tap.reset();  // the device goes with its descriptor
+
+  std::optional<MacAddress> closed;
+  while (!(closed = port.capture.poll_closed())) port.wait_woken();
+  CHECK(*closed == kVm);
+  CHECK(port.take() == "2 3 4 ");
+}
+
+TEST_CASE("PortCapture: writes to a VM's port, and counts what it cannot write") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Port port;
+  port.capture.write(kVm, numbered(kVm, 7), false);
+  port.capture.write(kOther, numbered(kOther, 8), false);
+
+  REQUIRE(wait_readable(port.tap->queue.fd()));
+  Bytes buffer(kFrameSizeMax);
+  const std::size_t size = port.tap->queue.read(buffer);
+  CHECK(BytesView{buffer}.first(size).back() == 7);
+  CHECK(port.take().empty());  // it has been read
+  CHECK(port.capture.counters().frames_written == 1);
+  CHECK(port.capture.counters().frames_refused == 1);
+}
+
+TEST_CASE("PortCapture: knows nothing of VMs behind other devices") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Port port;
+  port.capture.follow(kOther, 1);  // loopback is no TAP
+  CHECK(port.take().empty());
+  CHECK(port.capture.counters().ports == 1);
+  port.capture.forget(kVm);
+  CHECK(port.take().empty());
+  CHECK(port.capture.counters().ports == 0);
+}
+
+}  // namespace rove
