@@ -19,6 +19,8 @@ namespace {
 // IFNAMSIZ - 1; longer link names do not exist in Linux.
 constexpr std::size_t kLinkNameLengthMax = 15;
 
+constexpr std::string_view kReplayModes = "exact, at-least-once, off";
+
 bool is_link_name(std::string_view text) {
   // As the kernel's dev_valid_name(), and printable ASCII only.
   const auto fits = [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':'; };
@@ -66,6 +68,7 @@ class ConfigReader {
                    {"bootstrap", [&](const toml::node& node) { read_bootstrap(node); }},
                    {"credential", [&](const toml::node& node) { read_credential(node); }},
                    {"log_level", [&](const toml::node& node) { read_log_level(node); }},
+                   {"replay", [&](const toml::node& node) { read_replay(node); }},
                    {"control", [&](const toml::node& node) { read_control(node); }},
                });
   }
@@ -188,6 +191,20 @@ class ConfigReader {
     out_.config.log_level = *level;
   }
 
+  void read_replay(const toml::node& node) {
+    const auto text = read_string(node);
+    if (!text) return;
+    if (*text == "exact") {
+      out_.config.replay = Replay::Exact;
+    } else if (*text == "at-least-once") {
+      out_.config.replay = Replay::AtLeastOnce;
+    } else if (*text == "off") {
+      out_.config.replay = Replay::Off;
+    } else {
+      report_value(node, *text, "one of " + std::string{kReplayModes});
+    }
+  }
+
   void read_control(const toml::node& node) {
     const auto* table = node.as_table();
     if (table == nullptr) return report_type(node, "a table");
@@ -274,6 +291,10 @@ std::string config_template(std::string_view network, std::string_view credentia
       << "#bootstrap = [\"node.example.org:" << kDefaultPort << "\"]\n\n"
       << "# " << kLogLevels << "\n"
       << "#log_level = \"info\"\n\n"
+      << "# Frames that came for a VM while it was paused to move: sent after it (\"exact\"; needs CAP_NET_RAW), "
+         "rather\n"
+         "# twice than never (\"at-least-once\"), or lost as on a switch (\"off\").\n"
+      << "#replay = \"exact\"\n\n"
       << "[control]\n"
       << "# Members of this group may read through the control socket…\n"
       << "#group = \"rove\"\n"

@@ -12,6 +12,9 @@
 
 namespace rove {
 
+// What becomes of frames that a VM's hypervisor has not read when the VM moves.
+enum class Replay : std::uint8_t { Exact, AtLeastOnce, Off };
+
 struct DaemonConfig {
   ListenAddress listen;
   std::string tap = "rove0";
@@ -20,6 +23,7 @@ struct DaemonConfig {
   std::vector<HostPort> bootstrap;   // empty: the credential's
   std::filesystem::path credential;  // absolute, or relative to the working directory
   LogLevel log_level = LogLevel::Info;
+  Replay replay = Replay::Exact;
   std::string control_group = "rove";  // its members may read the control socket; need not exist
   bool group_may_claim = false;        // … and use `rove claim` and `rove release`
 };

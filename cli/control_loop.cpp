@@ -122,6 +122,7 @@ struct ControlLoop::Impl {
     take_requests(now);
     take_location(now);
     take_bridge_events(now);
+    take_captured(now);
     take_underlay(now);
     if (const auto deadline = p.node.poll_timeout(); deadline && *deadline <= now.steady) p.node.handle_timeout(now);
     desk.handle_timeout(now);
@@ -174,8 +175,21 @@ struct ControlLoop::Impl {
     for (std::size_t i = 0; i < kInputsPerTurn; ++i) {
       const auto event = p.fdb->poll_event();
       if (!event) return;
+      const bool on_port = !event->gone && event->port_ifindex != p.tap_ifindex;
+      if (p.capture != nullptr && on_port) p.capture->follow(event->mac, event->port_ifindex);
       p.node.handle_bridge_event(
           now, {.mac = event->mac, .on_tap = event->port_ifindex == p.tap_ifindex, .gone = event->gone});
+    }
+    request_turn();
+  }
+
+  void take_captured(Now now) {
+    if (p.capture == nullptr) return;
+    while (const auto vm = p.capture->poll_closed()) p.node.handle_port_closed(now, *vm);
+    for (std::size_t i = 0; i < kInputsPerTurn; ++i) {
+      auto captured = p.capture->poll_captured();
+      if (!captured) return;
+      p.node.handle_captured(now, captured->vm, std::move(captured->frames), captured->missing);
     }
     request_turn();
   }
@@ -198,10 +212,18 @@ struct ControlLoop::Impl {
     while (auto command = p.node.poll_command()) {
       if (!p.worker.post(std::move(*command))) ++commands_lost;
     }
+    while (auto vm = p.node.poll_capture_request()) {
+      if (p.capture != nullptr) p.capture->request(*vm);
+    }
+    while (auto out = p.node.poll_port_frame()) {
+      if (p.capture != nullptr) p.capture->write(out->vm, std::move(out->frame.frame), out->frame.needs_checksum);
+    }
     while (auto datagram = p.node.poll_dht_datagram()) p.location.deliver(datagram->peer, std::move(datagram->bytes));
     while (auto result = p.node.poll_lookup()) desk.handle_lookup_result(*result);
     while (auto event = p.node.poll_event()) {
       event_log.handle_event(now.steady, *event);
+      const bool left = event->kind == NodeEvent::Kind::VmForwardingEnded || event->kind == NodeEvent::Kind::VmReleased;
+      if (p.capture != nullptr && left && event->vm) p.capture->forget(*event->vm);
       if (p.control.has_watchers()) p.control.publish(report_event(*event, now));
     }
   }
@@ -300,6 +322,7 @@ struct ControlLoop::Impl {
                          {"control_clients_refused", control.clients_refused},
                          {"watchers_refused", control.watchers_refused},
                          {"watch_events_lost", control.watch_events_lost}}}};
+    if (p.capture != nullptr) report.counters.emplace_back("capture", capture_counters(p.capture->counters()));
     return report;
   }
 
@@ -311,6 +334,7 @@ struct ControlLoop::Impl {
     } else if (report.certificate_not_after - report.now < kExpiryWarning) {
       problems.emplace_back("this node's certificate expires soon");
     }
+    if (!p.capture_problem.empty()) problems.push_back(p.capture_problem);
     if (!p.state.problem().empty()) problems.push_back("the state is not saved: " + p.state.problem());
     return problems;
   }

@@ -15,6 +15,7 @@
 #include "core/node/node.h"
 #include "dht/dht_location.h"
 #include "tap/netlink.h"
+#include "tap/port_capture.h"
 #include "tap/worker.h"
 
 namespace asio {
@@ -42,6 +43,8 @@ struct ControlLoopParts {
   Underlay& underlay;
   FdbMonitor* fdb;  // nullptr without a bridge
   unsigned tap_ifindex;
+  PortCapture* capture;         // nullptr: frames for paused VMs are not replayed
+  std::string capture_problem;  // why not, if they should be
   DhtLocation& location;
   Node& node;
   Worker& worker;

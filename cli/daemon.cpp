@@ -1,9 +1,11 @@
 #include "cli/daemon.h"
 
 #include <asio/io_context.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,7 @@
 #include "dht/dht_location.h"
 #include "tap/clock.h"
 #include "tap/netlink.h"
+#include "tap/port_capture.h"
 #include "tap/system_random.h"
 #include "tap/tap_device.h"
 #include "tap/worker.h"
@@ -56,12 +59,13 @@ DhtConfig make_dht_config(const NodeCredential& identity, const NodeState& state
 }
 
 NodeConfig make_node_config(const NodeCredential& identity, const NodeState& state,
-                            const std::vector<Endpoint>& endpoints, const TapDevice& tap) {
+                            const std::vector<Endpoint>& endpoints, const TapDevice& tap, bool replays_frames) {
   return {.subnets = identity.credential.network.subnets,
           .inner_mtu = identity.credential.network.inner_mtu,
           .endpoints = endpoints,
           .tap_mac = tap.mac,
           .bridge_mac = tap.bridge_mac,
+          .replays_frames = replays_frames,
           .aeads = 0,
           .first_stamp = state.first_stamp,
           .highest_sequence = state.highest_sequence};
@@ -72,6 +76,18 @@ NodeIdentity make_identity(const NodeCredential& identity) {
           .certificate = identity.certificate,
           .seed = identity.credential.seed.clone(),
           .network_key = identity.credential.network.key.clone()};
+}
+
+// A host without the privilege still moves its VMs; what comes for them meanwhile is lost as on a switch.
+std::string start_capture(std::optional<PortCapture>& capture, Replay replay, const std::function<void()>& notify) {
+  if (replay == Replay::Off) return {};
+  try {
+    capture.emplace(replay == Replay::Exact ? PortCapture::Mode::Exact : PortCapture::Mode::AtLeastOnce, notify);
+    return {};
+  } catch (const std::system_error& error) {
+    return "frames for paused VMs are lost: " + std::string{error.what()} +
+           ": give the process CAP_NET_RAW, or set replay = \"off\"";
+  }
 }
 
 }  // namespace
@@ -108,8 +124,12 @@ void run_daemon(const DaemonOptions& options) {
   StateKeeper state{StateStore{options.paths.state_file(options.network)}, log, read_clocks()};
   Underlay underlay{config, choose_bootstrap(config, network, log), network.subnets, tap.ifindex, families, wake};
   DhtLocation location{make_dht_config(identity, state.loaded(), underlay, families), notify};
-  Node node{make_node_config(identity, state.loaded(), underlay.endpoints(), tap), make_identity(identity), location,
-            random};
+  std::optional<PortCapture> capture;
+  std::string capture_problem;
+  if (fdb) capture_problem = start_capture(capture, config.replay, notify);
+  if (!capture_problem.empty()) log.write(LogLevel::Warn, "replay-off", {{"reason", capture_problem}});
+  Node node{make_node_config(identity, state.loaded(), underlay.endpoints(), tap, capture.has_value()),
+            make_identity(identity), location, random};
   Worker worker{WorkerConfig{}, std::move(tap.queue), std::move(sockets), notify};
   ControlLoop loop{{.options = options,
                     .log = log,
@@ -122,6 +142,8 @@ void run_daemon(const DaemonOptions& options) {
                     .underlay = underlay,
                     .fdb = fdb ? &*fdb : nullptr,
                     .tap_ifindex = tap.ifindex,
+                    .capture = capture ? &*capture : nullptr,
+                    .capture_problem = capture_problem,
                     .location = location,
                     .node = node,
                     .worker = worker}};

@@ -126,6 +126,8 @@ CounterList packet_counters(const ForwarderCounters& counters) {
           {"datagrams_sealed", counters.datagrams_sealed},
           {"datagrams_opened", counters.datagrams_opened},
           {"frames_forwarded", counters.frames_forwarded},
+          {"frames_held", counters.frames_held},
+          {"frames_homebound", counters.frames_homebound},
           {"frames_punted", counters.frames_punted},
           {"frames_unproven", counters.frames_unproven},
           {"events_dropped", counters.events_dropped}};
@@ -145,6 +147,16 @@ CounterList peer_counters(const PeerSetCounters& counters) {
           {"handshakes_refused", counters.handshakes_refused}, {"handshakes_repeated", counters.handshakes_repeated},
           {"handshakes_limited", counters.handshakes_limited}, {"control_dropped", counters.control_dropped},
           {"unknown_messages", counters.unknown_messages}};
+}
+
+CounterList capture_counters(const PortCaptureCounters& counters) {
+  return {{"ports", counters.ports},
+          {"ports_refused", counters.ports_refused},
+          {"frames_seen", counters.frames_seen},
+          {"frames_lost", counters.frames_lost},
+          {"frames_written", counters.frames_written},
+          {"frames_refused", counters.frames_refused},
+          {"messages_lost", counters.messages_lost}};
 }
 
 CounterList dht_counters(const DhtCounters& counters) {

@@ -14,6 +14,7 @@
 #include "core/forward/counters.h"
 #include "core/node/node.h"
 #include "dht/dht_engine.h"
+#include "tap/port_capture.h"
 
 namespace rove {
 
@@ -29,7 +30,7 @@ struct StatusReport {
   std::string tap;
   std::string bridge;
   std::vector<std::string> problems;  // what an operator should look at, plain sentences
-  // Group ("packets", "drops", "peers", "node", "dht", "daemon") and its counters.
+  // Group ("packets", "drops", "peers", "node", "dht", "daemon", "capture") and its counters.
   std::vector<std::pair<std::string, CounterList>> counters;
 };
 
@@ -37,6 +38,7 @@ struct StatusReport {
 [[nodiscard]] CounterList packet_counters(const ForwarderCounters& counters);
 [[nodiscard]] CounterList drop_counters(const ForwarderCounters& counters);
 [[nodiscard]] CounterList peer_counters(const PeerSetCounters& counters);
+[[nodiscard]] CounterList capture_counters(const PortCaptureCounters& counters);
 [[nodiscard]] CounterList dht_counters(const DhtCounters& counters);
 
 [[nodiscard]] std::string report_status(const StatusReport& report);

@@ -55,6 +55,7 @@ std::string_view to_string(NodeEvent::Kind kind) {
     case NodeEvent::Kind::VmFrameForwarded: return "vm-frame-forwarded";
     case NodeEvent::Kind::VmFrameDirect: return "vm-frame-direct";
     case NodeEvent::Kind::VmRedirected: return "vm-redirected";
+    case NodeEvent::Kind::VmReplayed: return "vm-replayed";
   }
   return "unknown";
 }
@@ -126,6 +127,12 @@ void Node::Impl::dispatch(Now now, WorkerEvent event) {
     redirect(now, misdirected->peer, misdirected->vm);
   } else if (auto* arrived = std::get_if<TakeoverFrame>(&event)) {
     note_step(now, arrived->vm, arrived->forwarded ? MoveStep::Forwarded : MoveStep::Direct, arrived->peer);
+  } else if (auto* homebound = std::get_if<HomeboundFrame>(&event)) {
+    handle_homebound(*homebound);
+  } else if (auto* early = std::get_if<EarlySwitch>(&event)) {
+    handle_early_switch(now, *early);
+  } else if (auto* echoed = std::get_if<Echoed>(&event)) {
+    handle_echo(now, echoed->vm);
   } else if (auto* used = std::get_if<RouteUsed>(&event)) {
     note_route_used(now, used->vm);
   } else if (auto* heard = std::get_if<SessionHeard>(&event)) {
@@ -266,6 +273,7 @@ void Node::Impl::handle_timeout(Now now) {
   peers.handle_timeout(now);
   if (own_record_refresh <= now.steady) publish_own_record(now);
   handle_vm_timers(now);
+  expire_replays(now);
   finish_silences(now);
   finish_arrivals(now);
   expire_unproven(now);
@@ -351,6 +359,7 @@ void Node::Impl::refresh_view(const MacAddress& mac) {
       view.ips = vm->claim.claim.ips;
     }
   }
+  add_replay_view(mac, view);
   views[mac] = std::move(view);
 }
 
@@ -369,6 +378,7 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   next = earlier(next, pusher.poll_timeout());
   next = earlier(next, vms.poll_timeout());
   next = earlier(next, earlier(silent_vms.poll_timeout(), silent_peers.poll_timeout()));
+  next = earlier(next, replay_timeout());
   next = earlier(next, std::min(own_record_refresh, claims_expire_at));
   if (!injections.empty()) next = earlier(next, injections.front().at);
   if (!unproven.empty()) next = earlier(next, unproven.front().deadline);
@@ -421,6 +431,9 @@ NodeStatus Node::Impl::status() const {
       {"floods", c.floods},
       {"floods_limited", c.floods_limited},
       {"frames_bad", c.frames_bad},
+      {"frames_replayed", c.frames_replayed},
+      {"frames_not_replayed", c.frames_not_replayed},
+      {"replays_late", c.replays_late},
       {"frames_stale", c.frames_stale},
       {"held_dropped", resolver.held_dropped()},
       {"unproven_held", c.unproven_held},
@@ -462,6 +475,7 @@ void Node::handle_bridge_event(Now now, const BridgeEvent& event) {
     impl_->handle_vm_unplugged(now, event.mac);
   } else {
     impl_->vms.clear_suspicion(event.mac);
+    impl_->end_unplugged(event.mac);
     const bool settled = impl_->started && now.steady - *impl_->started >= kBridgeSettleTime;
     if (!impl_->vms.is_live(event.mac) && impl_->vms.counts_as_evidence(now.steady, event.mac)) {
       impl_->note_signal(now, event.mac, SignalKind::Bridge);

@@ -25,6 +25,7 @@
 #include "core/location/location_service.h"
 #include "core/node/timeline.h"
 #include "core/peer/peer_set.h"
+#include "core/replay/port_ring.h"
 
 namespace rove {
 
@@ -34,6 +35,7 @@ struct NodeConfig {
   std::vector<Endpoint> endpoints;  // where others reach us, best first
   MacAddress tap_mac;               // the TAP's and the bridge's own MAC are never a VM's
   MacAddress bridge_mac;
+  bool replays_frames = false;         // the shell captures what goes to the VMs' ports, and can write to them
   std::uint8_t aeads = 0;              // 0: all that this CPU does well
   std::uint64_t first_stamp = 0;       // saved by the shell: highest sealed stamp before this start
   std::uint64_t highest_sequence = 0;  // saved by the shell: highest claim sequence before this start
@@ -51,6 +53,12 @@ struct BridgeEvent {
   MacAddress mac;
   bool on_tap = false;
   bool gone = false;  // the entry was deleted
+};
+
+// A frame for the port of a VM of this host, past the bridge.
+struct VmPortFrame {
+  MacAddress vm;
+  PortFrame frame;
 };
 
 // An OpenDHT message, inside; sealed on the wire.
@@ -122,6 +130,7 @@ struct NodeEvent {
     VmFrameForwarded,
     VmFrameDirect,
     VmRedirected,
+    VmReplayed,  // what its hypervisor here had not read was sent to its new host
   };
   Kind kind = Kind::PeerUp;
   TimePoint when{};
@@ -160,6 +169,11 @@ class Node {
   void handle_start(Now now);
   void handle_worker_event(Now now, WorkerEvent event);
   void handle_bridge_event(Now now, const BridgeEvent& event);
+  // A local VM's hypervisor has closed its port: it ended, or the VM has moved.
+  void handle_port_closed(Now now, const MacAddress& vm);
+  // The answer to poll_capture_request(): the frames that the VM's hypervisor has not read, oldest first, and how many
+  // more there were.
+  void handle_captured(Now now, const MacAddress& vm, std::vector<PortFrame> frames, std::uint64_t missing);
   // An OpenDHT message to be sealed and sent.
   void handle_dht_transmit(Now now, const DhtDatagram& datagram);
   // After the location service has something to poll.
@@ -177,6 +191,9 @@ class Node {
 
   [[nodiscard]] std::optional<OutgoingDatagram> poll_transmit(Now now);
   [[nodiscard]] std::optional<WorkerCommand> poll_command();
+  // With NodeConfig::replays_frames: a VM whose unread frames are wanted; a frame to be written to a VM's port.
+  [[nodiscard]] std::optional<MacAddress> poll_capture_request();
+  [[nodiscard]] std::optional<VmPortFrame> poll_port_frame();
   [[nodiscard]] std::optional<DhtDatagram> poll_dht_datagram();
   [[nodiscard]] std::optional<LookupResult> poll_lookup();
   [[nodiscard]] std::optional<NodeEvent> poll_event();

@@ -179,6 +179,7 @@ void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddres
   vms.set_live(now.steady, signed_claim);
   if (!previous.is_zero()) {
     vms.set_takeover(now.steady, mac, previous);
+    expect_replay(now, mac, previous);
     ++counters.moves_in;
   }
   arrivals.erase(mac);
@@ -315,6 +316,8 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
                              LookupSource source, const NodeId& bringer) {
   const Claim& claim = signed_claim.claim;
   const NodeId owner = node_id_of(claim.owner);
+  NodeId before;
+  if (const SignedClaim* known = claims.find(VmAddress{claim.mac})) before = node_id_of(known->claim.owner);
   switch (claims.offer(now, signed_claim, publisher)) {
     case ClaimVerdict::Accepted: break;
     case ClaimVerdict::Refreshed:
@@ -352,6 +355,7 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
     if (live_here) yield_to(now, claim);
     if (vm != nullptr && vm->state == LocalVm::State::Forwarding) vms.set_forwarding(now.steady, claim.mac, owner);
     reach(now, owner);
+    if (!before.is_zero()) note_path_switch(claim.mac, before, owner);
   }
   refresh_view(claim.mac);
   if (const auto arrival = arrivals.find(claim.mac); arrival != arrivals.end()) {
@@ -390,17 +394,21 @@ void Node::Impl::yield_to(Now now, const Claim& claim) {
       injections.insert(after, injection);
     }
   }
+  if (peers.is_up(node_id_of(claim.owner))) begin_replay(now, mac);
   report(now, NodeEvent::Kind::VmMovedAway, node_id_of(claim.owner), mac, sequence_detail(claim));
 }
 
 // A frame from and to the VM's own MAC moves the bridge's entry to our TAP and reaches nobody; the announce does the
 // same for switches behind the bridge. Otherwise neighbours on this host would send to the old port for 300 s.
 void Node::Impl::inject_move(const MacAddress& mac) {
-  Bytes announce = make_rarp_announce(mac);
-  Bytes self_addressed = announce;
+  take_over_entry(mac);
+  emit(WriteFrame{make_rarp_announce(mac)});
+}
+
+void Node::Impl::take_over_entry(const MacAddress& mac) {
+  Bytes self_addressed = make_rarp_announce(mac);
   std::copy(mac.octets.begin(), mac.octets.end(), self_addressed.begin());
   emit(WriteFrame{std::move(self_addressed)});
-  emit(WriteFrame{std::move(announce)});
 }
 
 void Node::Impl::redirect(Now now, const NodeId& peer, const MacAddress& vm) {

@@ -3,6 +3,7 @@
 //   node_frames.cpp     frames that the packet path punts: learning, neighbours, flooding, unproven sources
 //   node_claims.cpp     claims of ours and of others: arrival, yielding, pushing, redirects, refresh
 //   node_location.cpp   the location service and the directory: records, questions, watches
+//   node_replay.cpp     frames that the old hypervisor of a VM never read, and the order of frames in a move
 //   node_search.cpp     VMs that moved without a word, peers that fell silent
 //   node_lookup.cpp     operator's lookups
 //   node_timeline.cpp   what the timeline hears of
@@ -81,6 +82,20 @@ inline constexpr std::size_t kSearchesAtOnce = 64;
 // Searches of others that this node's bridge is asked for, per second and in one burst.
 inline constexpr double kSearchRate = 200;
 inline constexpr double kSearchBurst = 400;
+// The old host holds newer frames for a VM that left until the unread ones were sent on, so long at most, and waits so
+// long for these. Reading them takes a millisecond or two.
+inline constexpr std::chrono::milliseconds kReplayTime{20};
+inline constexpr std::chrono::milliseconds kCaptureTime{15};
+// A VM whose port has vanished shows up elsewhere within this time, if it moved: its hypervisor leaves when the other
+// one runs, and the claim takes one way. If not, it was switched off.
+inline constexpr std::chrono::milliseconds kUnpluggedTime{300};
+// The new host waits for that one round trip and so much more, and twice as long once it has begun.
+inline constexpr std::chrono::milliseconds kHoldSlack{20};
+inline constexpr std::chrono::milliseconds kHoldRttUnknown{20};
+inline constexpr std::chrono::milliseconds kHoldRttMax{500};
+// Senders that have switched away from this host before it heard of the move itself.
+inline constexpr std::size_t kEarlySwitchesMax = 256;
+inline constexpr std::chrono::seconds kEarlySwitchTime{1};
 
 struct NodeCounters {
   std::uint64_t claims_received = 0;
@@ -106,7 +121,10 @@ struct NodeCounters {
   std::uint64_t floods = 0;
   std::uint64_t floods_limited = 0;
   std::uint64_t frames_bad = 0;
-  std::uint64_t frames_stale = 0;  // from a VM that just left
+  std::uint64_t frames_replayed = 0;      // sent to a VM's new host: its old hypervisor never read them
+  std::uint64_t frames_not_replayed = 0;  // … that could not: too large, not kept, or no access to the VM's port
+  std::uint64_t replays_late = 0;         // the capture did not answer in time
+  std::uint64_t frames_stale = 0;         // from a VM that just left
   std::uint64_t unproven_held = 0;
   std::uint64_t unproven_dropped = 0;
   std::uint64_t unproven_delivered = 0;
@@ -176,6 +194,7 @@ struct Node::Impl {
   void recover_addresses(Now now, const Claim& claim);
   void yield_to(Now now, const Claim& claim);
   void inject_move(const MacAddress& mac);
+  void take_over_entry(const MacAddress& mac);
   void publish(const SignedClaim& claim);
   void withdraw(const SignedClaim& claim);
   void push_to_all(Now now, const SignedClaim& claim, const NodeId& first);
@@ -199,6 +218,20 @@ struct Node::Impl {
   [[nodiscard]] bool is_fresh(Now now, const VmAddress& address, const Claim& claim) const;
   [[nodiscard]] bool is_ready(Now now, const VmAddress& address) const;
   void settle(Now now, const Claim& claim);
+
+  // ---- node_replay.cpp
+  void begin_replay(Now now, const MacAddress& mac);
+  void handle_echo(Now now, const MacAddress& mac);
+  void finish_replay(Now now, const MacAddress& mac, std::vector<PortFrame> frames, std::uint64_t missing);
+  void hold_unplugged(Now now, const MacAddress& mac);
+  void end_unplugged(const MacAddress& mac);
+  void handle_early_switch(Now now, const EarlySwitch& early);
+  void expect_replay(Now now, const MacAddress& mac, const NodeId& previous);
+  void handle_homebound(const HomeboundFrame& frame);
+  void note_path_switch(const MacAddress& mac, const NodeId& from, const NodeId& to);
+  void expire_replays(Now now);
+  [[nodiscard]] std::optional<TimePoint> replay_timeout() const;
+  void add_replay_view(const MacAddress& mac, VmView& view) const;
 
   // ---- node_search.cpp
   void handle_vm_silent(Now now, const MacAddress& mac);
@@ -275,6 +308,20 @@ struct Node::Impl {
     MacAddress mac;
   };
   std::deque<Injection> injections;  // in order of time
+
+  // Replays; as bounded as the local VMs.
+  std::map<MacAddress, TimePoint> replays;   // under way: VMs that left → when they are late
+  std::map<MacAddress, VmView::Hold> holds;  // of VMs that left or came
+  std::uint64_t last_hold = 0;
+  struct HandedOver {
+    std::shared_ptr<const FrameHashes> frames;
+    TimePoint until{};
+  };
+  std::map<MacAddress, HandedOver> handed_over_frames;
+  std::vector<EarlySwitch> early_switches;
+  TimePoint early_switches_until{};
+  std::deque<MacAddress> capture_requests;
+  std::deque<VmPortFrame> port_frames;
 
   std::map<MacAddress, TimePoint> watches;  // → when last used
   std::map<NodeId, TimePoint> record_asked;

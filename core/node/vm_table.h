@@ -23,7 +23,7 @@ inline constexpr std::chrono::seconds kTakeoverTime{60};
 inline constexpr std::chrono::milliseconds kEvidenceDelay{20};
 // With each further flip within kFlipTime the delay doubles up to this, so that two VMs with one MAC cannot flood
 // the network with claims.
-inline constexpr std::chrono::milliseconds kEvidenceDelayMax{2000};
+inline constexpr std::chrono::milliseconds kEvidenceDelayMax{500};
 inline constexpr std::chrono::seconds kFlipTime{10};
 // A claim is signed anew this often, and lives three times as long.
 inline constexpr std::chrono::minutes kClaimRefresh{10};

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "core/base/address.h"
 #include "core/base/bytes.h"
@@ -25,6 +26,15 @@ class Bridge {
     ports_[port] = std::move(output);
     return port;
   }
+
+  // Nobody reads from the port any more, though it is there: a hypervisor that has stopped its guest. What goes there
+  // is kept for take_unread(), also after remove_port().
+  void pause_port(Port port) {
+    ports_[port] = [this, port](const Bytes& frame) { unread_[port].push_back(frame); };
+  }
+  [[nodiscard]] std::vector<Bytes> take_unread(Port port) { return std::exchange(unread_[port], {}); }
+  // To the port directly: nothing is learned.
+  void write_port(Port port, const Bytes& frame) { output(port, frame); }
 
   void remove_port(Port port) {
     ports_.erase(port);
@@ -83,6 +93,7 @@ class Bridge {
   Learned learned_;
   Port last_port_ = 0;
   std::map<Port, Output> ports_;
+  std::map<Port, std::vector<Bytes>> unread_;
   std::map<MacAddress, Entry> entries_;
 };
 

@@ -33,6 +33,7 @@ SimHost::SimHost(VirtualTime& time, Underlay& underlay, const TestNetwork& netwo
       make_location_(std::move(make_location)),
       bridge_(time,
               [this](const MacAddress& mac, Bridge::Port port, bool gone) {
+                if (!gone && port != tap_port_) ports_[mac] = port;
                 if (node_ == nullptr) return;
                 node_->handle_bridge_event(now(), {mac, port == tap_port_, gone});
                 turn();
@@ -54,6 +55,7 @@ void SimHost::start() {
   config.tap_mac = tap_mac_of(endpoint_);
   // What a daemon saves: its highest stamp, here the last one exactly.
   config.first_stamp = last_stamp_;
+  config.replays_frames = true;
   config.aeads = static_cast<std::uint8_t>(AeadAlgorithm::ChaCha20Poly1305);
   location_ = make_location_(*this);
   node_ = std::make_unique<Node>(std::move(config), make_identity(network_, identity_), location_->service(), random_);
@@ -97,6 +99,7 @@ void SimHost::handle_datagram(const Endpoint& from, const Bytes& datagram) {
   in_turn_ = true;  // the frames that it carries may move entries of the bridge, which tells of it at once
   forwarder_->handle_datagram(time_.steady(), from, copy, writing_, sending_);
   flush();
+  release();
   in_turn_ = false;
   turn();
 }
@@ -105,6 +108,7 @@ void SimHost::handle_tap_frame(const Bytes& frame) {
   if (node_ == nullptr) return;
   forwarder_->handle_frame(time_.steady(), frame, sending_);
   flush();
+  release();
   turn();
 }
 
@@ -120,6 +124,14 @@ void SimHost::flush() {
   sending_.clear();
 }
 
+void SimHost::release() {
+  while (forwarder_->has_released(time_.steady())) {
+    const auto frame = forwarder_->release(time_.steady(), sending_);
+    if (frame) bridge_.input(tap_port_, frame->frame);
+    flush();
+  }
+}
+
 void SimHost::turn() {
   if (in_turn_) return;  // a bridge event of our own frame: the turn under way carries its outputs
   in_turn_ = true;
@@ -131,6 +143,7 @@ void SimHost::turn() {
 
 bool SimHost::turn_once() {
   bool moved = false;
+  release();
   while (auto event = forwarder_->poll_event()) {
     node_->handle_worker_event(now(), std::move(*event));
     moved = true;
@@ -158,7 +171,17 @@ bool SimHost::turn_once() {
     if (auto* fresh = std::get_if<NewSnapshot>(&*command)) snapshot_ = fresh->snapshot;
     forwarder_->handle_command(time_.steady(), std::move(*command), sending_);
     flush();
+    release();
   }
+  while (const auto vm = node_->poll_capture_request()) {
+    moved = true;
+    std::vector<PortFrame> frames;
+    for (Bytes& frame : bridge_.take_unread(ports_[*vm])) {
+      if (MacAddress::from_bytes(frame.data()) == *vm) frames.push_back({std::move(frame), false});
+    }
+    node_->handle_captured(now(), *vm, std::move(frames), 0);
+  }
+  while (const auto out = node_->poll_port_frame()) bridge_.write_port(ports_[out->vm], out->frame.frame);
   while (auto result = node_->poll_lookup()) {
     moved = true;
     const auto it = std::find_if(lookups_.begin(), lookups_.end(),
@@ -175,6 +198,7 @@ bool SimHost::turn_once() {
 void SimHost::arm() {
   std::optional<TimePoint> next = node_->poll_timeout();
   if (const auto location = location_->poll_timeout(); location && (!next || *location < *next)) next = location;
+  if (const auto held = forwarder_->poll_timeout(); held && (!next || *held < *next)) next = held;
   if (!next) return;
   // A deadline that has passed already must not stop the clock.
   const TimePoint at = std::max(*next, time_.steady() + std::chrono::microseconds{1});

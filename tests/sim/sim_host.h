@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +61,8 @@ class SimHost {
   void turn();
   [[nodiscard]] bool turn_once();
   void flush();
+  // Frames that waited in the packet path and may go now.
+  void release();
   void arm();
   [[nodiscard]] Now now() const { return time_.now(skew_); }
 
@@ -73,6 +76,7 @@ class SimHost {
   Duration skew_{0};
   Bridge bridge_;
   Bridge::Port tap_port_ = 0;
+  std::map<MacAddress, Bridge::Port> ports_;  // where a MAC was last, but for the TAP
 
   std::unique_ptr<SimLocation> location_;
   std::unique_ptr<Node> node_;

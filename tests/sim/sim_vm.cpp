@@ -1,6 +1,7 @@
 #include "tests/sim/sim_vm.h"
 
 #include <array>
+#include <utility>
 
 #include "core/wire/ethernet.h"
 #include "core/wire/neighbor.h"
@@ -49,6 +50,14 @@ void SimVm::unplug() {
   bridge_->remove_port(port_);
   bridge_ = nullptr;
   ++generation_;
+}
+
+std::function<void()> SimVm::pause() {
+  if (bridge_ == nullptr) return [] {};
+  Bridge* const bridge = std::exchange(bridge_, nullptr);
+  bridge->pause_port(port_);
+  ++generation_;
+  return [bridge, port = port_] { bridge->remove_port(port); };
 }
 
 void SimVm::announce_arrival() {
@@ -106,6 +115,7 @@ void SimVm::receive(const Bytes& frame) {
   const auto number = payload.read<std::uint32_t>();
   if (!payload.ok()) return;
   Received& from = received_[*info->source_ip];
+  if (!from.numbers.empty() && number < *from.numbers.rbegin()) ++from.overtaken;
   if (!from.numbers.insert(number).second) ++from.duplicates;
   from.last = time_.steady();
 }

@@ -25,8 +25,10 @@ class SimVm {
 
   // Plugs the VM into a bridge; the old place, if any, must have been left.
   void plug(Bridge& bridge);
-  // Paused, or gone from its host: sends and receives nothing.
+  // Gone from its host at once: sends and receives nothing.
   void unplug();
+  // Paused: its port stays, and nobody reads it. Returns what removes the port, for when its hypervisor leaves.
+  [[nodiscard]] std::function<void()> pause();
   [[nodiscard]] bool is_plugged() const { return bridge_ != nullptr; }
 
   // What QEMU sends for a guest that has arrived: five RARP frames within 800 ms.
@@ -40,6 +42,7 @@ class SimVm {
   struct Received {
     std::set<std::uint32_t> numbers;
     std::uint64_t duplicates = 0;
+    std::uint64_t overtaken = 0;  // came after a later one
     TimePoint last{};
   };
   [[nodiscard]] const std::map<IpAddress, Received>& received() const { return received_; }

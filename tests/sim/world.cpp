@@ -67,13 +67,14 @@ void World::boot() {
 }
 
 void World::migrate(std::size_t vm, std::size_t to, bool announce) {
-  vms_.at(vm)->unplug();
+  const auto leave = vms_.at(vm)->pause();
   moving_.at(vm) = true;
   places_.at(vm) = to;
   ++migrations_;
-  time_.after(kDowntime, [this, vm, to, announce] {
+  time_.after(kDowntime, [this, vm, to, announce, leave] {
     vms_[vm]->plug(hosts_[to]->bridge());
     moving_[vm] = false;
+    time_.after(kLeaveTime, leave);
     if (announce) vms_[vm]->announce_arrival();
   });
 }

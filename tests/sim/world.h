@@ -27,6 +27,8 @@ struct WorldOptions {
 
 // How long a migrating VM is on neither host.
 inline constexpr std::chrono::milliseconds kDowntime{100};
+// The old hypervisor leaves its port so long after the VM runs at the new host, before that host's claim arrives.
+inline constexpr std::chrono::milliseconds kLeaveTime{7};
 
 class World {
  public:
@@ -40,7 +42,7 @@ class World {
   // Starts all hosts, plugs VM i into host i mod hosts, and lets the network settle.
   void boot();
 
-  // Unplugs the VM now, plugs it in at `to` after kDowntime, with QEMU's announce.
+  // Pauses the VM now, plugs it in at `to` after kDowntime, with QEMU's announce.
   void migrate(std::size_t vm, std::size_t to, bool announce = true);
   // Random migrations and datagrams for a while: each VM moves every `move_interval` and sends every
   // `send_interval`, on average.

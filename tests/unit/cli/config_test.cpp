@@ -35,6 +35,7 @@ TEST_CASE("parse_config: an empty file means the defaults") {
   CHECK(parsed.config.bootstrap.empty());
   CHECK(parsed.config.credential == "/etc/rove/demo.node.pem");
   CHECK(parsed.config.log_level == LogLevel::Info);
+  CHECK(parsed.config.replay == Replay::Exact);
   CHECK(parsed.config.control_group == "rove");
   CHECK_FALSE(parsed.config.group_may_claim);
 }
@@ -48,6 +49,7 @@ tap = "rove7"
 endpoints = ["203.0.113.7:7000", "[2001:db8::1]:7000"]
 bootstrap = ["boot.example.org", "10.1.0.9:7001"]
 log_level = "debug"
+replay = "at-least-once"
 [control]
 group = "vmadmins"
 group_may_claim = true
@@ -63,6 +65,7 @@ group_may_claim = true
   REQUIRE(parsed.config.bootstrap.size() == 2);
   CHECK(parsed.config.bootstrap[0] == HostPort{"boot.example.org", 7683});
   CHECK(parsed.config.log_level == LogLevel::Debug);
+  CHECK(parsed.config.replay == Replay::AtLeastOnce);
   CHECK(parsed.config.control_group == "vmadmins");
   CHECK(parsed.config.group_may_claim);
 }
@@ -103,6 +106,7 @@ TEST_CASE("parse_config: a value that cannot be meant is named with its line") {
   CHECK(problems_of("endpoints = [\n\"0.0.0.0:1\"]\n") ==
         "2: endpoints: \"0.0.0.0:1\" is not an address by which others reach this node, ADDRESS:PORT\n");
   CHECK(problems_of("bootstrap = [\"a b\"]\n") == "1: bootstrap: \"a b\" is not HOST:PORT\n");
+  CHECK(problems_of("replay = \"some\"\n") == "1: replay: \"some\" is not one of exact, at-least-once, off\n");
   CHECK(problems_of("log_level = \"loud\"\n") == "1: log_level: \"loud\" is not one of error, warn, info, debug\n");
   CHECK(problems_of("credential = \"\"\n") == "1: credential: \"\" is not a file\n");
   CHECK(problems_of("[control]\ngroup = \"a b\"\n") == "2: control.group: \"a b\" is not a group's name\n");
