@@ -6,7 +6,7 @@ import time
 
 import sites
 from guest import ECHO_PORT, Guest
-from probes import Probe
+from probes import PERIOD_MS, Probe
 
 # Around a move, this stretch is looked at: from before QEMU stops the guest until all should be calm again.
 BEFORE_S, AFTER_S = 1.0, 3.0
@@ -16,23 +16,37 @@ LOOKUP_PATIENCE_S = 10.0
 
 
 class Experiment:
-    """boot(), then move() as often as wanted, then finish(). `say` takes a line of progress."""
+    """boot(), then move() as often as wanted, then finish(). Or boot_guest(), then for each move start_clients(),
+    move() and finish(). `say` takes a line of progress; `period_ms` is that of the echo requests; with `only6` the
+    guest has IPv6 alone; `after_s`: how long after a move its figures go on; without `watch_lookup` no processor is
+    busy with lookups during a move."""
 
-    def __init__(self, lab, overlay, image, say):
+    def __init__(self, lab, overlay, image, say, *, period_ms=PERIOD_MS, tcp_sites=("c",), only6=False,
+                 after_s=AFTER_S, watch_lookup=True):
         self._overlay, self._say = overlay, say
-        self._lab = lab
-        self.guest = Guest(lab, image)
-        self.pings, self.tcp = {}, None
+        self._lab, self._period_ms, self._tcp_sites, self._after_s = lab, period_ms, tcp_sites, after_s
+        self._watches = watch_lookup and overlay.has_lookup
+        self.address = sites.GUEST6 if only6 else sites.GUEST4
+        self.guest = Guest(lab, image, only6=only6)
+        self.pings, self.tcps = {}, {}
 
     def boot(self, site="a"):
+        self.boot_guest(site)
+        self._say(f"starting the clients: an echo request every {self._period_ms} ms each, a numbered line every "
+                  f"{PERIOD_MS} ms from {', '.join(self._tcp_sites)}")
+        self.start_clients()
+
+    def boot_guest(self, site="a"):
         self._say(f"booting the guest at {site} (QEMU, no KVM)")
         self.guest.boot(site)
-        self._say("starting the clients: an echo request every 10 ms each, a numbered line every 10 ms from c")
+
+    def start_clients(self):
         for name in sites.SITES:
-            self.pings[name] = Probe(self._lab, name, "ping", sites.GUEST4)
+            self.pings[name] = Probe(self._lab, name, "ping", self.address, period_ms=self._period_ms)
         self._wait_answers(self.pings.values())
-        self.tcp = Probe(self._lab, "c", "tcp", sites.GUEST4, ECHO_PORT)
-        self._wait_answers([self.tcp])
+        for name in self._tcp_sites:
+            self.tcps[name] = Probe(self._lab, name, "tcp", self.address, ECHO_PORT)
+        self._wait_answers(self.tcps.values())
 
     def _wait_answers(self, probes):
         begin = time.time()
@@ -54,7 +68,7 @@ class Experiment:
             watcher.start()
 
         move = self.guest.migrate(target, on_resumed)
-        end = move.resumed + AFTER_S
+        end = move.resumed + self._after_s
         watcher.join()
         time.sleep(max(0.0, end + LATE_S - time.time()))
         third = next(site for site in sites.SITES if site not in (source, target))
@@ -76,26 +90,31 @@ class Experiment:
         return figures
 
     def _watch_lookup(self, target, resumed, found):
-        if self._overlay.has_lookup:
-            found["after_ms"] = self._overlay.wait_lookup(target, resumed, LOOKUP_PATIENCE_S)
+        if self._watches:
+            found["after_ms"] = self._overlay.wait_lookup(target, resumed, LOOKUP_PATIENCE_S, self.address)
 
     def _check_tcp(self, resumed, end):
         """(a line that was sent after the move came back, all lines sent until `end` came back unaltered)."""
-        alive = self.tcp.wait_answered(resumed, TCP_PATIENCE_S)
+        alive = all([probe.wait_answered(resumed, TCP_PATIENCE_S) for probe in self.tcps.values()])
         deadline = time.monotonic() + TCP_PATIENCE_S
         while True:
-            record = self.tcp.record()
-            complete = all(number in record.received for number, sent in record.sent.items() if sent <= end)
-            if complete or record.broken or time.monotonic() > deadline:
-                return alive and record.broken is None, complete and record.broken is None
+            records = [probe.record() for probe in self.tcps.values()]
+            complete = all(number in record.received for record in records
+                           for number, sent in record.sent.items() if sent <= end)
+            broken = any(record.broken for record in records)
+            if complete or broken or time.monotonic() > deadline:
+                return alive and not broken, complete and not broken
             time.sleep(0.1)
 
     def finish(self):
-        """Ends the probes. Returns why the TCP connection's data is not whole, or None."""
-        for probe in [*self.pings.values(), self.tcp]:
+        """Ends the probes. Returns why a TCP connection's data is not whole, or None."""
+        for probe in [*self.pings.values(), *self.tcps.values()]:
             probe.stop()
-        record = self.tcp.record()
-        return record.broken or (None if record.drained else "the probe ended early")
+        for site, probe in self.tcps.items():
+            record = probe.record()
+            if record.broken or not record.drained:
+                return f"client-{site}: {record.broken or 'the probe ended early'}"
+        return None
 
 
 def route(moves):

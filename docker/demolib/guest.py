@@ -34,10 +34,10 @@ class Move:
 
 class Guest:
     """The one guest of the lab. `site` is where it runs. With `announces` off neither QEMU (RARP) nor the guest's
-    driver (gratuitous ARP) says anything after a move."""
+    driver (gratuitous ARP) says anything after a move. With `only6` it has no IPv4 address."""
 
-    def __init__(self, lab, image, announces=True):
-        self._lab, self._image, self._announces = lab, image, announces
+    def __init__(self, lab, image, announces=True, only6=False):
+        self._lab, self._image, self._announces, self._only6 = lab, image, announces, only6
         self._instances = 0
         self._process = self._qmp = None
         self.site = None
@@ -58,8 +58,10 @@ class Guest:
         self._lab.ip(host, "link", "set", TAP, "master", sites.BRIDGE, "mtu", sites.INNER_MTU, "up")
         self._instances += 1
         control = self._lab.path(f"qmp-{self._instances}")
-        command_line = (f"console=ttyS0 quiet panic=1 mitigations=off rove.ip4={sites.GUEST4}/24 "
-                        f"rove.ip6={sites.GUEST6}/64 rove.mtu={sites.INNER_MTU}")
+        command_line = (f"console=ttyS0 quiet panic=1 mitigations=off rove.ip6={sites.GUEST6}/64 "
+                        f"rove.mtu={sites.INNER_MTU}")
+        if not self._only6:
+            command_line += f" rove.ip4={sites.GUEST4}/24"
         process = self._lab.spawn(
             host, "qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", "qemu64", "-smp", "1", "-m", MEMORY,
             "-nodefaults", "-nographic", "-no-user-config", "-kernel", self._image.kernel,

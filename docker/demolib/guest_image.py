@@ -28,7 +28,7 @@ done
 ip link set lo up
 ip link set eth0 mtu "$mtu"
 ip link set eth0 up
-ip addr add "$ip4" dev eth0
+[ -z "$ip4" ] || ip addr add "$ip4" dev eth0
 ip -6 addr add "$ip6" dev eth0
 echo "rove guest ready" >/dev/ttyS0
 while true; do nc -ll -p {ECHO_PORT} -e cat; done

@@ -1,4 +1,4 @@
-"""The network between the sites' bridges: rove, or a flat switch to compare it with."""
+"""The network between the sites' bridges: rove, or something to compare it with."""
 
 import json
 import os
@@ -11,11 +11,42 @@ NETWORK = "demo"
 PORT = 7683
 
 
-class FlatOverlay:
-    """Kernel VXLAN with learning between the bridges: no encryption, no lookups, nothing that could move a machine
-    faster than its announce. Shows what hypervisor and guest cost by themselves."""
+class SwitchOverlay:
+    """One Ethernet switch in the middle of the paths: a bridge at host-d, which is half the delay away from every
+    site. Between two sites it is as far as with the others. Shows what hypervisor and guest cost by themselves, and
+    what an ideal network without buffers would do."""
 
     has_lookup = False
+    wan_commands = tuple(f"set {way} delay {sites.DELAY_MS / 2:g}ms" for site in sites.SITES
+                         for way in (f"{site} {sites.BOOTSTRAP}", f"{sites.BOOTSTRAP} {site}"))
+
+    def __init__(self, lab):
+        self._lab = lab
+
+    def start(self):
+        middle = f"host-{sites.BOOTSTRAP}"
+        self._lab.ip(middle, "link", "add", sites.BRIDGE, "type", "bridge", "stp_state", "0")
+        self._lab.ip(middle, "link", "set", sites.BRIDGE, "up")
+        for number, site in enumerate(sites.SITES, 1):
+            self._plug(f"host-{site}", "cable", number, site, sites.BOOTSTRAP)
+            self._plug(middle, f"cable-{site}", number, sites.BOOTSTRAP, site)
+
+    def _plug(self, host, name, number, here, there):
+        """A cable between two bridges: every frame of one comes out at the other."""
+        self._lab.ip(host, "link", "add", name, "type", "vxlan", "id", number, "dstport", "4789", "nolearning",
+                     "local", sites.underlay(here), "remote", sites.underlay(there))
+        self._lab.ip(host, "link", "set", name, "master", sites.BRIDGE, "up")
+
+    def kill_bootstrap(self, say):
+        """There is none."""
+
+
+class VxlanOverlay:
+    """Kernel VXLAN with learning between the bridges: no encryption, no lookups, nothing that could move a machine
+    faster than its announce."""
+
+    has_lookup = False
+    wan_commands = ()
 
     def __init__(self, lab):
         self._lab = lab
@@ -39,9 +70,11 @@ class RoveOverlay:
     """One rove daemon on each host, enrolled by the files that an operator would use. host-d's is the bootstrap."""
 
     has_lookup = True
+    wan_commands = ()
 
-    def __init__(self, lab, binary):
-        self._lab, self.binary = lab, binary
+    def __init__(self, lab, binary, replay=None):
+        """`replay`: that key of the configuration; None leaves the default."""
+        self._lab, self.binary, self._replay = lab, binary, replay
         self.daemons = {}
 
     def start(self):
@@ -68,6 +101,8 @@ class RoveOverlay:
         lines = [f'endpoints = ["{sites.underlay(host)}:{PORT}"]']
         if host in sites.SITES:
             lines.append(f'bridge = "{sites.BRIDGE}"')
+        if self._replay:
+            lines.append(f'replay = "{self._replay}"')
         with open(path, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n" + text)
 
@@ -112,7 +147,7 @@ class RoveOverlay:
             return None
         return json.loads(result.stdout)["node"]
 
-    def wait_lookup(self, expected, begin, timeout):
+    def wait_lookup(self, expected, begin, timeout, address=sites.GUEST4):
         """Asks at every site until all name the expected node; milliseconds since `begin` (s since 1970) at which the
         last one did, or None."""
         deadline = time.time() + timeout
@@ -120,7 +155,7 @@ class RoveOverlay:
         while True:
             for site in sorted(waiting):
                 try:
-                    if self.lookup(site, sites.GUEST4) == expected:
+                    if self.lookup(site, address) == expected:
                         waiting.discard(site)
                 except subprocess.TimeoutExpired:
                     pass

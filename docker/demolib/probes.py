@@ -3,16 +3,19 @@
 import os
 import time
 
+PERIOD_MS = 10
 PROBE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe_client.py")
 
 
 class Probe:
-    """One probe_client.py. Times are seconds since 1970."""
+    """One probe_client.py; at most one of each kind at a site. Times are seconds since 1970."""
 
-    def __init__(self, lab, site, kind, *arguments):
+    def __init__(self, lab, site, kind, *arguments, period_ms=PERIOD_MS):
         self.site = site
         self._path = lab.path(f"{kind}-{site}.events")
-        self._process = lab.spawn(f"client-{site}", "python3", "-B", PROBE, kind, *arguments, self._path,
+        if os.path.exists(self._path):  # of an earlier one, which the new one empties only once it runs
+            os.unlink(self._path)
+        self._process = lab.spawn(f"client-{site}", "python3", "-B", PROBE, period_ms, kind, *arguments, self._path,
                                   log=f"{kind}-{site}.log")
 
     def stop(self):
@@ -39,6 +42,8 @@ class Record:
 
     def __init__(self, path):
         self.sent, self.received = {}, {}  # number -> time, number -> times
+        self.overtaken = set()  # numbers whose first answer came after that of a later one
+        highest = 0
         self.broken = None
         self.drained = False
         if not os.path.exists(path):
@@ -56,8 +61,11 @@ class Record:
                     number, moment = rest.split()
                     if kind == "s":
                         self.sent[int(number)] = int(moment) / 1e9
-                    else:
-                        self.received.setdefault(int(number), []).append(int(moment) / 1e9)
+                        continue
+                    if int(number) < highest and int(number) not in self.received:
+                        self.overtaken.add(int(number))
+                    highest = max(highest, int(number))
+                    self.received.setdefault(int(number), []).append(int(moment) / 1e9)
 
     def first_answer(self, after):
         """Milliseconds from `after` to the first answer that came then to something sent then or later; None when
@@ -67,7 +75,8 @@ class Record:
         return round((min(answers) - after) * 1e3, 1) if answers else None
 
     def window(self, begin, end):
-        """Figures of the stretch from begin to end: the longest time without an answer, lost, duplicated."""
+        """Figures of the stretch from begin to end: the longest time without an answer, lost, duplicated, reordered
+        (answers that came after the answer to a later request)."""
         arrivals = sorted(moment for moments in self.received.values() for moment in moments if begin <= moment <= end)
         edges = [begin, *arrivals, end]
         numbers = [number for number, moment in self.sent.items() if begin <= moment <= end]
@@ -76,4 +85,5 @@ class Record:
             "longest_gap_ms": round(max(late - early for early, late in zip(edges, edges[1:])) * 1e3, 1),
             "lost": sum(count == 0 for count in answers),
             "duplicated": sum(count - 1 for count in answers if count > 1),
+            "reordered": sum(number in self.overtaken for number in numbers),
         }

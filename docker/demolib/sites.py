@@ -59,14 +59,15 @@ class Lab:
 
     # -- building
 
-    def build(self):
+    def build(self, wan_commands=()):
+        """`wan_commands`: the WAN emulator's, after the delay was set to DELAY_MS everywhere."""
         self._add_namespace("router")
         for host in HOSTS:
             self._add_namespace(f"host-{host}")
             self._connect_host(host)
         for site in SITES:
             self._add_client(site)
-        self._start_wan()
+        self._start_wan(wan_commands)
 
     def _add_namespace(self, name):
         namespace = self.namespace(name)
@@ -100,12 +101,13 @@ class Lab:
         self.ip(client, "addr", "add", f"{CLIENT4[site]}/24", "dev", "eth0")
         self.ip(client, "addr", "add", f"{CLIENT6[site]}/64", "dev", "eth0")
 
-    def _start_wan(self):
+    def _start_wan(self, commands):
         self.sysctl("router", **{"net.ipv4.ip_forward": 1, "net.ipv4.conf.all.rp_filter": 0,
                                  "net.ipv4.conf.default.rp_filter": 0})
         arguments = [word for host in HOSTS for word in ("--site", f"{host}={subnet(host)}")]
-        emulator = self.spawn("router", self._wan_emulator, *arguments, "--do", f"set delay {DELAY_MS}ms",
-                              log="wan_emulator.log")
+        for command in (f"set delay {DELAY_MS}ms", *commands):
+            arguments += ["--do", command]
+        emulator = self.spawn("router", self._wan_emulator, *arguments, log="wan_emulator.log")
         wait_for(lambda: "ready" in emulator.last_lines(), 10, emulator)
         self.ip("router", "route", "add", "default", "dev", "wan0", "table", "100")
         for host in HOSTS:
