@@ -41,12 +41,15 @@ class Experiment:
         self.guest.boot(site)
 
     def start_clients(self):
-        for name in sites.SITES:
-            self.pings[name] = Probe(self._lab, name, "ping", self.address, period_ms=self._period_ms)
-        self._wait_answers(self.pings.values())
+        self.start_pings()
         for name in self._tcp_sites:
             self.tcps[name] = Probe(self._lab, name, "tcp", self.address, ECHO_PORT)
         self._wait_answers(self.tcps.values())
+
+    def start_pings(self):
+        for name in sites.SITES:
+            self.pings[name] = Probe(self._lab, name, "ping", self.address, period_ms=self._period_ms)
+        self._wait_answers(self.pings.values())
 
     def _wait_answers(self, probes):
         begin = time.time()

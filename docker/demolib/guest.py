@@ -14,9 +14,10 @@ MIGRATION_PORT = 7700
 # fits into this.
 DOWNTIME_LIMIT_MS = 60
 BANDWIDTH_MAX = 64 << 20  # bytes per second
+BANDWIDTH_LOW = 2 << 20  # so slow that there is time to do something before the end
 TAP = "vm0"
 
-__all__ = ["ECHO_PORT", "MAC", "Guest", "Move"]
+__all__ = ["ECHO_PORT", "MAC", "Guest", "Instance", "Move"]
 
 
 class Move:
@@ -32,23 +33,37 @@ class Move:
         return (self.resumed - self.stopped) * 1e3
 
 
+class Instance:
+    """One QEMU: at a site, with a TAP of its own there."""
+
+    def __init__(self, site, process, qmp):
+        self.site, self.process, self.qmp = site, process, qmp
+
+
 class Guest:
     """The one guest of the lab. `site` is where it runs. With `announces` off neither QEMU (RARP) nor the guest's
-    driver (gratuitous ARP) says anything after a move. With `only6` it has no IPv4 address."""
+    driver (gratuitous ARP) says anything after a move. With `only6` it has no IPv4 address. Another `name` makes a
+    second one with the same addresses."""
 
-    def __init__(self, lab, image, announces=True, only6=False):
+    def __init__(self, lab, image, announces=True, only6=False, name="guest"):
         self._lab, self._image, self._announces, self._only6 = lab, image, announces, only6
+        self._name = name
         self._instances = 0
-        self._process = self._qmp = None
-        self.site = None
+        self.instance = None
+
+    @property
+    def site(self):
+        return self.instance.site if self.instance else None
 
     def boot(self, site, timeout=120.0):
-        self._process, self._qmp = self._start(site, [])
-        self.site = site
-        sites.wait_for(self._is_ready, timeout, self._process)
+        self.instance = self._start(site, [])
+        sites.wait_for(self._is_ready, timeout, self.instance.process)
+
+    def _console(self):
+        return self._lab.path(f"{self._name}-console.log")
 
     def _is_ready(self):
-        with open(self._lab.path("console.log"), "rb") as console:
+        with open(self._console(), "rb") as console:
             return b"rove guest ready" in console.read()
 
     def _start(self, site, arguments):
@@ -57,7 +72,7 @@ class Guest:
         self._lab.ip(host, "tuntap", "add", TAP, "mode", "tap", "vnet_hdr")
         self._lab.ip(host, "link", "set", TAP, "master", sites.BRIDGE, "mtu", sites.INNER_MTU, "up")
         self._instances += 1
-        control = self._lab.path(f"qmp-{self._instances}")
+        control = self._lab.path(f"{self._name}-qmp-{self._instances}")
         command_line = (f"console=ttyS0 quiet panic=1 mitigations=off rove.ip6={sites.GUEST6}/64 "
                         f"rove.mtu={sites.INNER_MTU}")
         if not self._only6:
@@ -66,43 +81,76 @@ class Guest:
             host, "qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", "qemu64", "-smp", "1", "-m", MEMORY,
             "-nodefaults", "-nographic", "-no-user-config", "-kernel", self._image.kernel,
             "-initrd", self._image.initramfs, "-append", command_line,
-            "-chardev", f"file,id=console,append=on,path={self._lab.path('console.log')}",
+            "-chardev", f"file,id=console,append=on,path={self._console()}",
             "-serial", "chardev:console", "-qmp", f"unix:{control},server=on,wait=off",
             "-netdev", f"tap,id=net,ifname={TAP},script=no,downscript=no,vhost=off",
             "-device", f"virtio-net-pci,netdev=net,mac={MAC},romfile=,"
                        f"guest_announce={'on' if self._announces else 'off'}", *arguments, log=f"qemu-{site}.log")
         try:
-            return process, Qmp(control, time.monotonic() + 20)
+            return Instance(site, process, Qmp(control, time.monotonic() + 20))
         except QmpError as error:
             raise QmpError(f"{error}\n{process.last_lines()}") from None
 
-    def migrate(self, target, on_resumed=lambda resumed: None):
-        """Moves the running guest to the host of another site over the underlay; returns the Move. `on_resumed` is
-        called with the time as soon as the guest runs at the target."""
-        address = f"{sites.underlay(target)}:{MIGRATION_PORT}"
-        process, qmp = self._start(target, ["-incoming", f"tcp:{address}"])
-        qmp.command("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
-        if not self._announces:
-            qmp.command("migrate-set-parameters", **{"announce-rounds": 0})
-        source = self._qmp
-        source.command("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
-        source.command("migrate-set-parameters", **{"downtime-limit": DOWNTIME_LIMIT_MS,
-                                                    "max-bandwidth": BANDWIDTH_MAX})
-        source.command("migrate", uri=f"tcp:{address}")
-        resumed, _ = qmp.wait_event("RESUME", 120)
-        on_resumed(resumed)
-        stopped, _ = source.wait_event("STOP", 5)
-        source.wait_event("MIGRATION", 20, lambda data: data["status"] == "completed")
-        downtime_ms = source.command("query-migrate")["downtime"]
-        self._retire(self.site)
-        move = Move(self.site, target, stopped, resumed, downtime_ms)
-        self._process, self._qmp, self.site = process, qmp, target
-        return move
+    # -- moving, in one
 
-    def _retire(self, site):
-        """The source's QEMU ends and its TAP goes, as libvirt does once the target runs."""
-        self._qmp.command("quit")
-        if not self._process.wait(10):
-            self._process.kill()
-        self._qmp.close()
-        self._lab.ip(f"host-{site}", "link", "del", TAP)
+    def migrate(self, target, on_resumed=lambda resumed: None, on_stopped=lambda: None, postcopy=False):
+        """Moves the running guest to the host of another site over the underlay; returns the Move. `on_stopped` is
+        called as soon as the source has stopped it, `on_resumed` with the time as soon as it runs at the target. With
+        `postcopy` it runs there before its memory is there."""
+        source = self.instance
+        new = self.incoming(target, postcopy=postcopy)
+        self.begin(target, BANDWIDTH_LOW if postcopy else BANDWIDTH_MAX, postcopy=postcopy)
+        if postcopy:
+            source.qmp.wait_event("MIGRATION", 20, lambda data: data["status"] == "active")
+            source.qmp.command("migrate-start-postcopy")
+        stopped, _ = source.qmp.wait_event("STOP", 120)
+        on_stopped()
+        resumed, _ = new.qmp.wait_event("RESUME", 20)
+        on_resumed(resumed)
+        source.qmp.wait_event("MIGRATION", 20, lambda data: data["status"] == "completed")
+        downtime_ms = source.qmp.command("query-migrate")["downtime"]
+        self.commit(new)
+        return Move(source.site, target, stopped, resumed, downtime_ms)
+
+    # -- moving, in steps: incoming, begin, then commit, or cancel and discard
+
+    def incoming(self, target, *arguments, postcopy=False):
+        """Starts a QEMU at the target that waits for the guest."""
+        new = self._start(target, ["-incoming", f"tcp:{sites.underlay(target)}:{MIGRATION_PORT}", *arguments])
+        self._set_capabilities(new, postcopy)
+        if not self._announces:
+            new.qmp.command("migrate-set-parameters", **{"announce-rounds": 0})
+        return new
+
+    def begin(self, target, bandwidth=BANDWIDTH_MAX, postcopy=False):
+        """Starts the migration; `bandwidth` in bytes per second."""
+        qmp = self.instance.qmp
+        qmp.forget_events()
+        self._set_capabilities(self.instance, postcopy)
+        qmp.command("migrate-set-parameters", **{"downtime-limit": DOWNTIME_LIMIT_MS, "max-bandwidth": bandwidth})
+        qmp.command("migrate", uri=f"tcp:{sites.underlay(target)}:{MIGRATION_PORT}")
+
+    @staticmethod
+    def _set_capabilities(instance, postcopy):
+        states = {"events": True, "postcopy-ram": postcopy}
+        instance.qmp.command("migrate-set-capabilities",
+                             capabilities=[{"capability": name, "state": state} for name, state in states.items()])
+
+    def commit(self, new):
+        """The guest runs there now; the source's QEMU ends and its TAP goes, as libvirt does then."""
+        old, self.instance = self.instance, new
+        self.discard(old)
+
+    def discard(self, instance, kill=False):
+        """Ends a QEMU, with -9 if `kill`, and removes its TAP."""
+        if kill or not instance.process.running:
+            instance.process.kill()
+        else:
+            try:
+                instance.qmp.command("quit")
+            except QmpError:  # it has ended by itself meanwhile
+                pass
+            if not instance.process.wait(10):
+                instance.process.kill()
+        instance.qmp.close()
+        self._lab.ip(f"host-{instance.site}", "link", "del", TAP)

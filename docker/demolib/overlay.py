@@ -147,6 +147,15 @@ class RoveOverlay:
             return None
         return json.loads(result.stdout)["node"]
 
+    def vms(self, site):
+        """MAC -> state of the virtual machines that `rove vms --json` has at that site."""
+        return {vm["mac"]: vm["state"] for vm in json.loads(self.rove(site, "vms", "--json").stdout)["vms"]}
+
+    def resident_kib(self, host):
+        """The daemon's resident memory (proc(5), VmRSS)."""
+        with open(f"/proc/{self.daemons[host].pid}/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
     def wait_lookup(self, expected, begin, timeout, address=sites.GUEST4):
         """Asks at every site until all name the expected node; milliseconds since `begin` (s since 1970) at which the
         last one did, or None."""

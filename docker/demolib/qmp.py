@@ -81,5 +81,10 @@ class Qmp:
                     raise QmpError(f"QEMU sent no {name} within {timeout} s")
                 self._changed.wait(min(left, 1.0))
 
+    def forget_events(self):
+        """wait_event() finds only what comes from now on."""
+        with self._changed:
+            self._events.clear()
+
     def close(self):
         self._socket.close()

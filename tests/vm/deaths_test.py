@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Daemons and hypervisors that die around a migration of a QEMU guest: the source's daemon in the moment of completion,
+the target's daemon or QEMU before and after the announce. Each ends with one right owner everywhere.
+Usage: deaths_test.py ROVE WAN_EMULATOR"""
+
+import time
+
+import lab_test
+import sites
+from guest import BANDWIDTH_LOW
+
+# On a quiet machine the third site reaches the guest within 2 one-way delays + 50 ms of the target's first signal.
+GOAL_MS = 2 * sites.DELAY_MS + 50
+REACHED_MS = 1000
+AFTER_ANNOUNCE_S = 0.3
+
+
+def source_daemon(checks, overlay, experiment, target):
+    """-9 between QEMU's STOP and the target's announce: nobody forwards, nobody redirects."""
+    source = experiment.guest.site
+    third = next(site for site in sites.SITES if site not in (source, target))
+    what = f"source's daemon killed, {source} → {target}"
+    move = experiment.guest.migrate(target, on_stopped=lambda: overlay.kill_daemon(source))
+    time.sleep(1)
+    for site in (third, target):
+        after = experiment.pings[site].record().first_answer(move.resumed)
+        checks.check(after is not None and after < REACHED_MS,
+                     f"{what}: client-{site} reaches the guest {after} ms after RESUME (goal {GOAL_MS}, "
+                     f"bound {REACHED_MS})")
+    overlay.start_daemon(source)
+    lab_test.check_answers(checks, experiment, what)
+    lab_test.check_owner(checks, overlay, target, what)
+
+
+def target_daemon(checks, overlay, experiment, target, announced):
+    """-9 while the guest is on its way, so that nobody hears the announce; or soon after the announce."""
+    what = f"target's daemon killed {'after' if announced else 'before'} the announce"
+    if announced:
+        experiment.guest.migrate(target)
+        time.sleep(AFTER_ANNOUNCE_S)
+        overlay.kill_daemon(target)
+    else:
+        experiment.guest.migrate(target, on_stopped=lambda: overlay.kill_daemon(target))
+    here = time.time()
+    checks.check(experiment.pings[target].wait_answered(here, 10),
+                 f"{what}: client-{target}, beside the guest, reaches it meanwhile")
+    overlay.start_daemon(target)
+    lab_test.check_answers(checks, experiment, what)
+    lab_test.check_owner(checks, overlay, target, what)
+
+
+def target_qemu(checks, overlay, experiment, target, announced):
+    """-9 while memory flows: the source's QEMU goes on by itself. Or after the announce: the operator lets it go on at
+    the source, whose QEMU is still there."""
+    what = f"target's QEMU killed {'after' if announced else 'before'} the announce"
+    guest, source = experiment.guest, experiment.guest.site
+    new = guest.incoming(target)
+    guest.begin(target, *([] if announced else [BANDWIDTH_LOW]))
+    if announced:
+        guest.instance.qmp.wait_event("MIGRATION", 120, lambda data: data["status"] == "completed")
+        time.sleep(AFTER_ANNOUNCE_S)
+        guest.discard(new, kill=True)
+        guest.instance.qmp.command("cont")
+    else:
+        guest.instance.qmp.wait_event("MIGRATION", 20, lambda data: data["status"] == "active")
+        time.sleep(AFTER_ANNOUNCE_S)
+        guest.discard(new, kill=True)
+        guest.instance.qmp.wait_event("MIGRATION", 20, lambda data: data["status"] == "failed")
+    back = time.time()
+    lab_test.check_answers(checks, experiment, what, back)
+    for site, probe in experiment.pings.items():
+        checks.say(f"       client-{site}: first answer {probe.record().first_answer(back)} ms after it went on")
+    lab_test.check_owner(checks, overlay, source, what)
+
+
+def main():
+    lab_test.require()
+    checks = lab_test.Checks()
+    with lab_test.running_lab("rvd", checks) as (lab, overlay, experiment):
+        experiment.boot_guest()
+        experiment.start_pings()
+        lab_test.make_known6(checks, lab)
+        source_daemon(checks, overlay, experiment, "b")
+        target_daemon(checks, overlay, experiment, "c", announced=False)
+        target_daemon(checks, overlay, experiment, "a", announced=True)
+        target_qemu(checks, overlay, experiment, "b", announced=False)
+        target_qemu(checks, overlay, experiment, "b", announced=True)
+    checks.finish()
+
+
+main()
