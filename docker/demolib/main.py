@@ -11,7 +11,8 @@ import time
 import sites
 from experiment import Experiment, columns, route, table
 from guest_image import GuestImage
-from overlay import RoveOverlay, SwitchOverlay, VxlanOverlay
+from other_overlays import OTHERS
+from overlay import RoveOverlay
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, "build", "release")
@@ -22,7 +23,6 @@ Three sites in different subnets and a bootstrap node, all network namespaces of
 a QEMU guest is live-migrated a → b → c → a while a client at each site pings it every 10 ms and a TCP connection
 from c sends it a numbered line every 10 ms. The bootstrap node's daemon is killed after the first move.
 """
-OTHERS = {"switch": SwitchOverlay, "vxlan": VxlanOverlay}
 EPILOG = "Exit status: 0 when no connection broke, no data was lost and every lookup came right; else 1."
 
 

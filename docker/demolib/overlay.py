@@ -1,4 +1,4 @@
-"""The network between the sites' bridges: rove, or something to compare it with."""
+"""The network between the sites' bridges: rove. What it is compared with is in other_overlays.py."""
 
 import json
 import os
@@ -9,61 +9,6 @@ import sites
 
 NETWORK = "demo"
 PORT = 7683
-
-
-class SwitchOverlay:
-    """One Ethernet switch in the middle of the paths: a bridge at host-d, which is half the delay away from every
-    site. Between two sites it is as far as with the others. Shows what hypervisor and guest cost by themselves, and
-    what an ideal network without buffers would do."""
-
-    has_lookup = False
-    wan_commands = tuple(f"set {way} delay {sites.DELAY_MS / 2:g}ms" for site in sites.SITES
-                         for way in (f"{site} {sites.BOOTSTRAP}", f"{sites.BOOTSTRAP} {site}"))
-
-    def __init__(self, lab):
-        self._lab = lab
-
-    def start(self):
-        middle = f"host-{sites.BOOTSTRAP}"
-        self._lab.ip(middle, "link", "add", sites.BRIDGE, "type", "bridge", "stp_state", "0")
-        self._lab.ip(middle, "link", "set", sites.BRIDGE, "up")
-        for number, site in enumerate(sites.SITES, 1):
-            self._plug(f"host-{site}", "cable", number, site, sites.BOOTSTRAP)
-            self._plug(middle, f"cable-{site}", number, sites.BOOTSTRAP, site)
-
-    def _plug(self, host, name, number, here, there):
-        """A cable between two bridges: every frame of one comes out at the other."""
-        self._lab.ip(host, "link", "add", name, "type", "vxlan", "id", number, "dstport", "4789", "nolearning",
-                     "local", sites.underlay(here), "remote", sites.underlay(there))
-        self._lab.ip(host, "link", "set", name, "master", sites.BRIDGE, "up")
-
-    def kill_bootstrap(self, say):
-        """There is none."""
-
-
-class VxlanOverlay:
-    """Kernel VXLAN with learning between the bridges: no encryption, no lookups, nothing that could move a machine
-    faster than its announce."""
-
-    has_lookup = False
-    wan_commands = ()
-
-    def __init__(self, lab):
-        self._lab = lab
-
-    def start(self):
-        for site in sites.SITES:
-            host = f"host-{site}"
-            self._lab.ip(host, "link", "add", "vxlan0", "type", "vxlan", "id", "7", "dstport", "4789", "local",
-                         sites.underlay(site))
-            for other in sites.SITES:
-                if other != site:
-                    self._lab.run(host, "bridge", "fdb", "append", "00:00:00:00:00:00", "dev", "vxlan0", "dst",
-                                  sites.underlay(other))
-            self._lab.ip(host, "link", "set", "vxlan0", "master", sites.BRIDGE, "up")
-
-    def kill_bootstrap(self, say):
-        """There is none."""
 
 
 class RoveOverlay:

@@ -4,7 +4,7 @@ client (at the source, at the target, at the third site) pings it every 5 ms and
 they saw: the longest gap less the hypervisor's own pause, and the pings lost, duplicated and reordered.
 
     compare_moves.py ROVE WAN_EMULATOR --moves 20 --replay exact --check --json figures.json
-    compare_moves.py ROVE WAN_EMULATOR --moves 6 --systems rove,switch,vxlan
+    compare_moves.py ROVE WAN_EMULATOR --moves 6 --systems rove,switch,vxlan,tinc --after 8
 """
 
 import argparse
@@ -17,9 +17,9 @@ import lab_test
 import comparison
 import sites
 from guest_image import GuestImage
-from overlay import RoveOverlay, SwitchOverlay, VxlanOverlay
+from other_overlays import OTHERS
+from overlay import RoveOverlay
 
-OTHERS = {"switch": SwitchOverlay, "vxlan": VxlanOverlay}
 # For --smoke, on a machine that is busy with other work.
 SMOKE_GAP_BEYOND_PAUSE_MS = 900
 SMOKE_DUPLICATED = 1
@@ -31,7 +31,7 @@ def parse_arguments():
     parser.add_argument("rove", help="the binary")
     parser.add_argument("wan_emulator", help="the binary")
     parser.add_argument("--moves", type=int, default=20, metavar="N", help="over each system (20)")
-    parser.add_argument("--systems", default="rove,switch", help="of rove, switch, vxlan (rove,switch)")
+    parser.add_argument("--systems", default="rove,switch", help=f"of rove, {', '.join(OTHERS)} (rove,switch)")
     parser.add_argument("--ipv6", action="store_true", help="the guest has no IPv4 address")
     parser.add_argument("--replay", choices=("exact", "off", "at-least-once"), help="that key of rove's configuration")
     parser.add_argument("--after", type=float, default=3.0, metavar="SECONDS",
