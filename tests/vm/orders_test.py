@@ -17,6 +17,7 @@ DUPLICATED_MAX = 0
 DUPLICATED_OF_TWO_RUNS_MAX = 4
 # What may be lost when the guest never stops: the machine is shared.
 CANCELLED_LOST = 3
+TELL_GAP_MS = 500
 # How much a daemon's resident memory may grow in a series of moves, after the first two.
 GROWTH_KIB = 2048
 
@@ -89,9 +90,9 @@ def postcopy(checks, overlay, experiment, target):
 def series(checks, overlay, experiment, moves):
     """Back and forth between two sites, one move after the other."""
     what = f"{moves} moves in a row"
-    sizes, begin = {}, time.time()
+    sizes, stopped, begin = {}, [], time.time()
     for number in range(moves):
-        experiment.guest.migrate("b" if experiment.guest.site == "a" else "a")
+        stopped.append(experiment.guest.migrate("b" if experiment.guest.site == "a" else "a").stopped)
         if number == 1:
             sizes = {host: overlay.resident_kib(host) for host in sites.HOSTS}
     lab_test.check_answers(checks, experiment, what)
@@ -100,6 +101,11 @@ def series(checks, overlay, experiment, moves):
     checks.say(f"       {what}: lost {[own['lost'] for own in figures.values()]}, duplicated "
                f"{[own['duplicated'] for own in figures.values()]}, longest gap "
                f"{max(own['longest_gap_ms'] for own in figures.values()):.0f} ms")
+    for number, (early, late) in enumerate(zip(stopped, [*stopped[1:], time.time() - 0.5]), 1):
+        figures = counts(experiment, early - 0.1, late - 0.1)
+        gaps = {site: round(own["longest_gap_ms"]) for site, own in figures.items()}
+        if max(gaps.values()) > TELL_GAP_MS:
+            checks.say(f"       {what}: after move {number} the longest gaps were {gaps} ms")
     growth = {host: overlay.resident_kib(host) - sizes[host] for host in sites.HOSTS}
     checks.check(max(growth.values()) <= GROWTH_KIB,
                  f"{what}: the daemons grew by {growth} KiB after the second (≤ {GROWTH_KIB})")
