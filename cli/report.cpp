@@ -34,14 +34,6 @@ Json list_of(const std::vector<T>& values) {
   return list;
 }
 
-std::string_view to_string(VmState state) {
-  switch (state) {
-    case VmState::Live: return "live";
-    case VmState::Forwarding: return "forwarding";
-  }
-  return "unknown";
-}
-
 std::string_view to_string(LookupSource source) {
   switch (source) {
     case LookupSource::Local: return "local";

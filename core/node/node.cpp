@@ -223,12 +223,12 @@ void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
   // The question is on its way before the push below, so the answer is what it knew from before our start.
   if (started && now.steady - *started < kRecoveryTime) {
     for (const auto& [mac, vm] : vms.vms()) {
-      if (vm.state == LocalVm::State::Live) peers.send(now, up.peer, ClaimRequestMessage{VmAddress{mac}});
+      if (vm.is_live()) peers.send(now, up.peer, ClaimRequestMessage{VmAddress{mac}});
     }
   }
   // Whatever happened while we were apart: it learns what we hold now.
   for (const auto& [mac, vm] : vms.vms()) {
-    if (vm.state == LocalVm::State::Forwarding) continue;
+    if (vm.is_forwarding()) continue;
     if (!pusher.push(now.steady, up.peer, vm.claim)) ++counters.pushes_limited;
   }
   process_held_claims(now, up.peer);
@@ -288,7 +288,7 @@ void Node::Impl::handle_timeout(Now now) {
     const MacAddress mac = injections.front().mac;
     injections.pop_front();
     const LocalVm* vm = vms.find(mac);
-    if (vm != nullptr && vm->state == LocalVm::State::Forwarding) inject_move(mac);
+    if (vm != nullptr && vm->is_forwarding()) inject_move(mac);
   }
 }
 
@@ -332,7 +332,7 @@ void Node::Impl::refresh_view(const MacAddress& mac) {
   snapshot_dirty = true;
   const SignedClaim* claim = claims.find(VmAddress{mac});
   const LocalVm* vm = vms.find(mac);
-  if (vm != nullptr && vm->state == LocalVm::State::Gone) vm = nullptr;
+  if (vm != nullptr && vm->machine.state() == VmState::Absent) vm = nullptr;
   // A claim of ours counts only with the VM here; one from before a restart says nothing.
   if (claim != nullptr && claim->claim.owner == own_key) claim = nullptr;
   if (vm == nullptr && claim == nullptr) {
@@ -349,10 +349,10 @@ void Node::Impl::refresh_view(const MacAddress& mac) {
     // Also of a VM that moved on: what its owner before us forwards to us, we forward once more.
     view.previous_owner = vm->previous_owner;
     view.takeover_until = vm->takeover_until;
-    if (vm->state == LocalVm::State::Forwarding) {
+    if (vm->is_forwarding()) {
       view.place = VmView::Place::Remote;
       view.owner = vm->forward_to;
-      view.forward_until = vm->forward_until;
+      view.forward_until = vm->forward_until();
     } else {
       view.place = VmView::Place::Local;
       view.owner = {};
@@ -471,13 +471,12 @@ void Node::handle_worker_event(Now now, WorkerEvent event) {
 void Node::handle_bridge_event(Now now, const BridgeEvent& event) {
   if (event.on_tap || event.mac == impl_->config.tap_mac) return;
   if (event.gone) {
-    impl_->vms.suspect(now.steady, event.mac);
+    (void)impl_->vms.handle(now.steady, event.mac, VmEvent::Unplugged);  // its timer asks later
     impl_->handle_vm_unplugged(now, event.mac);
   } else {
-    impl_->vms.clear_suspicion(event.mac);
     impl_->end_unplugged(event.mac);
     const bool settled = impl_->started && now.steady - *impl_->started >= kBridgeSettleTime;
-    if (!impl_->vms.is_live(event.mac) && impl_->vms.counts_as_evidence(now.steady, event.mac)) {
+    if (impl_->vms.handle(now.steady, event.mac, VmEvent::Signal) == VmAction::Claim) {
       impl_->note_signal(now, event.mac, SignalKind::Bridge);
       impl_->arrive(now, event.mac, std::nullopt, settled);
     }
@@ -530,12 +529,12 @@ Result<std::uint64_t> Node::claim(Now now, const MacAddress& mac, const std::vec
     return fail(Error::TooLarge);
   }
   LocalVm* vm = impl_->vms.find(mac);
-  const bool same = vm != nullptr && vm->state == LocalVm::State::Live && vm->claim.claim.ips == wanted;
+  const bool same = vm != nullptr && vm->is_live() && vm->claim.claim.ips == wanted;
   impl_->note_signal(now, mac, SignalKind::Operator);
   if (!same) impl_->claim_here(now, mac, std::move(wanted));
   vm = impl_->vms.find(mac);
-  if (vm == nullptr || vm->state != LocalVm::State::Live) return fail(Error::NotAllowed);
-  vm->pinned = true;
+  if (vm == nullptr || !vm->is_live()) return fail(Error::NotAllowed);
+  vm->machine.pin();
   impl_->pump(now);
   return vm->claim.claim.sequence;
 }
@@ -544,7 +543,7 @@ Result<void> Node::release(Now now, const MacAddress& mac) {
   const LocalVm* vm = impl_->vms.find(mac);
   if (vm == nullptr) return fail(Error::Unknown);
   // Idempotent, and never takes away what another node owns by now.
-  if (vm->state == LocalVm::State::Live) impl_->release_vm(now, mac, "reason=operator");
+  if (vm->is_live()) impl_->release_vm(now, mac, "reason=operator");
   impl_->pump(now);
   return {};
 }
@@ -558,7 +557,7 @@ LookupTicket Node::start_lookup(Now now, const VmAddress& address, bool refresh)
 void Node::shut_down(Now now) {
   std::vector<MacAddress> live;
   for (const auto& [mac, vm] : impl_->vms.vms()) {
-    if (vm.state == LocalVm::State::Live) live.push_back(mac);
+    if (vm.is_live()) live.push_back(mac);
   }
   for (const MacAddress& mac : live) impl_->release_vm(now, mac, "reason=shutdown");
   impl_->send_pushes(now);
@@ -602,15 +601,15 @@ std::vector<PeerInfo> Node::peers() const {
 std::vector<VmStatus> Node::vms(Now now) const {
   std::vector<VmStatus> out;
   for (const auto& [mac, vm] : impl_->vms.vms()) {
-    if (vm.state == LocalVm::State::Gone) continue;
+    if (vm.machine.state() == VmState::Absent) continue;
     VmStatus status;
     status.mac = mac;
     status.ips = vm.claim.claim.ips;
-    status.state = vm.state == LocalVm::State::Live ? VmState::Live : VmState::Forwarding;
-    status.pinned = vm.pinned;
+    status.state = vm.machine.state();
+    status.pinned = vm.machine.is_pinned();
     status.sequence = vm.claim.claim.sequence;
-    status.age = now.steady - vm.since;
-    if (vm.state == LocalVm::State::Forwarding) status.forward_to = vm.forward_to;
+    status.age = now.steady - vm.machine.since();
+    if (vm.is_forwarding()) status.forward_to = vm.forward_to;
     out.push_back(std::move(status));
   }
   return out;

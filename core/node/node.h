@@ -24,6 +24,7 @@
 #include "core/location/claim.h"
 #include "core/location/location_service.h"
 #include "core/node/timeline.h"
+#include "core/node/vm_machine.h"
 #include "core/peer/peer_set.h"
 #include "core/replay/port_ring.h"
 
@@ -67,7 +68,6 @@ struct DhtDatagram {
   Bytes bytes;
 };
 
-enum class VmState : std::uint8_t { Live, Forwarding };
 struct VmStatus {
   MacAddress mac;
   std::vector<IpAddress> ips;

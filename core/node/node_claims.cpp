@@ -50,8 +50,8 @@ bool Node::Impl::may_claim_ip(const IpAddress& ip) const {
 
 bool Node::Impl::note_presence(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip) {
   const LocalVm* vm = vms.find(mac);
-  if (vm != nullptr && vm->state == LocalVm::State::Live) {
-    vms.clear_suspicion(mac);
+  const VmAction action = vms.handle(now.steady, mac, VmEvent::Signal);
+  if (vm != nullptr && vm->is_live()) {
     silent_vms.handle_heard(now.steady, mac);
     std::vector<IpAddress> ips = vm->claim.claim.ips;
     if (!ip || contains(ips, *ip)) return true;
@@ -63,7 +63,7 @@ bool Node::Impl::note_presence(Now now, const MacAddress& mac, const std::option
     claim_here(now, mac, std::move(ips));
     return true;
   }
-  if (!vms.counts_as_evidence(now.steady, mac)) return false;
+  if (action != VmAction::Claim) return false;
   arrive(now, mac, ip, true);
   return true;
 }
@@ -142,8 +142,8 @@ void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddres
   if (!is_from_the_future(highest_sequence, now.wall)) highest = std::max(highest, highest_sequence);
 
   const LocalVm* before = vms.find(mac);
-  const bool was_live = before != nullptr && before->state == LocalVm::State::Live;
-  const bool was_forwarding = before != nullptr && before->state == LocalVm::State::Forwarding;
+  const bool was_live = before != nullptr && before->is_live();
+  const bool was_forwarding = before != nullptr && before->is_forwarding();
   std::vector<IpAddress> removed;
   if (was_live) {
     for (const IpAddress& ip : before->claim.claim.ips) {
@@ -176,9 +176,9 @@ void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddres
     return;
   }
   highest_sequence = std::max(highest_sequence, signed_claim.claim.sequence);
-  vms.set_live(now.steady, signed_claim);
+  vms.handle_claimed(now.steady, signed_claim);
   if (!previous.is_zero()) {
-    vms.set_takeover(now.steady, mac, previous);
+    vms.handle_takeover(now.steady, mac, previous);
     expect_replay(now, mac, previous);
     ++counters.moves_in;
   }
@@ -203,19 +203,19 @@ void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddres
 
 void Node::Impl::refresh_claim(Now now, const MacAddress& mac) {
   const LocalVm* vm = vms.find(mac);
-  if (vm == nullptr || vm->state != LocalVm::State::Live) return;
+  if (vm == nullptr || !vm->is_live()) return;
   Claim claim = vm->claim.claim;
   claim.not_after = now.wall + kClaimLifetime;
   SignedClaim signed_claim = sign_claim(std::move(claim), network, identity.seed);
   (void)claims.offer(now, signed_claim, *own_certificate);  // ours and live: only its not_after is new
-  vms.set_refreshed(now.steady, signed_claim);
+  vms.set_refreshed(signed_claim);
   publish(signed_claim);
   push_to_all(now, signed_claim, NodeId{});
 }
 
 void Node::Impl::release_vm(Now now, const MacAddress& mac, std::string reason) {
   const LocalVm* vm = vms.find(mac);
-  if (vm == nullptr || vm->state != LocalVm::State::Live) return;
+  if (vm == nullptr || !vm->is_live()) return;
   Claim claim = vm->claim.claim;
   claim.state = ClaimState::Gone;
   // One above our own claim and no more: a claim of a new host that we have not heard of must stay above it.
@@ -224,7 +224,7 @@ void Node::Impl::release_vm(Now now, const MacAddress& mac, std::string reason) 
   SignedClaim signed_claim = sign_claim(std::move(claim), network, identity.seed);
   (void)claims.offer(now, signed_claim, *own_certificate);  // ours, one above our live one
   highest_sequence = std::max(highest_sequence, signed_claim.claim.sequence);
-  vms.set_gone(now.steady, signed_claim);
+  vms.handle_released(now.steady, signed_claim);
   refresh_view(mac);
   publish(signed_claim);
   push_to_all(now, signed_claim, NodeId{});
@@ -277,19 +277,18 @@ void Node::Impl::send_pushes(Now now) {
 
 void Node::Impl::handle_vm_timers(Now now) {
   for (const VmTable::Due& due : vms.take_due(now.steady)) {
-    switch (due.kind) {
-      case VmTable::Due::Kind::Refresh: refresh_claim(now, due.mac); break;
-      case VmTable::Due::Kind::Probe: ask_presence(due.mac, vms.find(due.mac)->claim.claim.ips); break;
-      case VmTable::Due::Kind::Absent: release_vm(now, due.mac, "reason=silent"); break;
-      case VmTable::Due::Kind::GoneEnded:
-        withdraw(vms.find(due.mac)->claim);
+    switch (due.action) {
+      case VmAction::Refresh: refresh_claim(now, due.mac); break;
+      case VmAction::Probe: ask_presence(due.mac, vms.find(due.mac)->claim.claim.ips); break;
+      case VmAction::Release: release_vm(now, due.mac, "reason=silent"); break;
+      case VmAction::Forget:
+        if (due.before == VmState::Absent) withdraw(vms.find(due.mac)->claim);
         vms.erase(due.mac);
-        break;
-      case VmTable::Due::Kind::ForwardingEnded:
-        vms.erase(due.mac);
+        if (due.before != VmState::Forwarding) break;
         refresh_view(due.mac);
         report(now, NodeEvent::Kind::VmForwardingEnded, NodeId{}, due.mac, "");
         break;
+      default: break;  // no timer asks for it
     }
   }
 }
@@ -346,14 +345,13 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
   if (sources.size() > kClaimTableMax) sources.clear();
   sources[signed_claim.id] = source;
 
-  const LocalVm* vm = vms.find(claim.mac);
-  const bool live_here = vm != nullptr && vm->state == LocalVm::State::Live;
-  if (live_here && (owner == own_id || claim.state == ClaimState::Gone)) {
+  if (owner == own_id || claim.state == ClaimState::Gone) {
     // A claim of ours from before a restart, or a departure of somebody who had it: the VM is here nevertheless.
-    claim_here(now, claim.mac, vm->claim.claim.ips);
-  } else if (claim.state == ClaimState::Live && owner != own_id) {
-    if (live_here) yield_to(now, claim);
-    if (vm != nullptr && vm->state == LocalVm::State::Forwarding) vms.set_forwarding(now.steady, claim.mac, owner);
+    if (vms.handle(now.steady, claim.mac, VmEvent::Displaced) == VmAction::Claim) {
+      claim_here(now, claim.mac, vms.find(claim.mac)->claim.claim.ips);
+    }
+  } else {
+    if (vms.handle_foreign_claim(now.steady, claim.mac, owner) == VmAction::Yield) yield_to(now, claim);
     reach(now, owner);
     if (!before.is_zero()) note_path_switch(claim.mac, before, owner);
   }
@@ -368,7 +366,7 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
 // A claim of ours from before a restart: the VM is here still, and has the addresses that it did not show us again yet.
 void Node::Impl::recover_addresses(Now now, const Claim& claim) {
   const LocalVm* vm = vms.find(claim.mac);
-  if (vm == nullptr || vm->state != LocalVm::State::Live) return;
+  if (vm == nullptr || !vm->is_live()) return;
   if (claim.state != ClaimState::Live || claim.sequence >= first_sequence) return;
   std::vector<IpAddress> ips = vm->claim.claim.ips;
   for (const IpAddress& ip : claim.ips) {
@@ -382,7 +380,6 @@ void Node::Impl::recover_addresses(Now now, const Claim& claim) {
 void Node::Impl::yield_to(Now now, const Claim& claim) {
   const MacAddress mac = claim.mac;
   withdraw(vms.find(mac)->claim);
-  vms.set_forwarding(now.steady, mac, node_id_of(claim.owner));
   ++counters.moves_away;
   for (const auto delay : kInjectTimes) {
     if (delay.count() == 0) {

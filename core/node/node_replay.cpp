@@ -46,7 +46,7 @@ void Node::Impl::finish_replay(Now now, const MacAddress& mac, std::vector<PortF
   if (replay == replays.end()) return;  // too late, or the VM is back
   replays.erase(replay);
   const LocalVm* vm = vms.find(mac);
-  if (vm == nullptr || vm->state != LocalVm::State::Forwarding) return;
+  if (vm == nullptr || !vm->is_forwarding()) return;
   const NodeId to = vm->forward_to;
 
   auto handed_over = std::make_shared<FrameHashes>();
@@ -160,7 +160,7 @@ void Node::Impl::add_replay_view(const MacAddress& mac, VmView& view) const {
 
 void Node::handle_port_closed(Now now, const MacAddress& vm) {
   if (!impl_->vms.is_live(vm)) return;
-  impl_->vms.suspect(now.steady, vm);
+  (void)impl_->vms.handle(now.steady, vm, VmEvent::Unplugged);  // its timer asks later
   impl_->handle_vm_unplugged(now, vm);
   // Its neighbours' frames come to us, to be held too; the kernel goes on giving them to the closed port for a while.
   impl_->take_over_entry(vm);

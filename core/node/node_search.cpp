@@ -13,7 +13,7 @@ namespace rove {
 
 void Node::Impl::handle_vm_silent(Now now, const MacAddress& mac) {
   const LocalVm* vm = vms.find(mac);
-  if (vm == nullptr || vm->state != LocalVm::State::Live) return;
+  if (vm == nullptr || !vm->is_live()) return;
   if (silent_vms.handle_silent(now.steady, mac, kVmAnswerTime)) ask_presence(mac, vm->claim.claim.ips);
 }
 
@@ -34,7 +34,7 @@ void Node::Impl::handle_peer_silent(Now now, const NodeId& peer) {
 void Node::Impl::finish_silences(Now now) {
   for (const auto& due : silent_vms.take_due(now.steady)) {
     const LocalVm* vm = vms.find(due.key);
-    if (vm == nullptr || vm->state != LocalVm::State::Live) {
+    if (vm == nullptr || !vm->is_live()) {
       silent_vms.erase(due.key);
       continue;
     }
@@ -67,7 +67,7 @@ void Node::Impl::search(Now now, const MacAddress& mac, const std::vector<IpAddr
 }
 
 void Node::Impl::handle_search(Now now, const NodeId& peer, const SearchMessage& message) {
-  if (const LocalVm* vm = vms.find(message.mac); vm != nullptr && vm->state == LocalVm::State::Live) {
+  if (const LocalVm* vm = vms.find(message.mac); vm != nullptr && vm->is_live()) {
     peers.send(now, peer, ClaimsMessage{{vm->claim.encoded}});
     return;
   }

@@ -24,20 +24,20 @@ SignedClaim claim(ClaimState state = ClaimState::Live, std::uint64_t sequence = 
   return sign_claim(std::move(claim), NetworkId{}, seed);
 }
 
-std::vector<VmTable::Due::Kind> kinds(const std::vector<VmTable::Due>& due) {
-  std::vector<VmTable::Due::Kind> out;
-  for (const VmTable::Due& one : due) out.push_back(one.kind);
+std::vector<VmAction> actions(const std::vector<VmTable::Due>& due) {
+  std::vector<VmAction> out;
+  for (const VmTable::Due& one : due) out.push_back(one.action);
   return out;
 }
 
-using Kinds = std::vector<VmTable::Due::Kind>;
+using Actions = std::vector<VmAction>;
 
 }  // namespace
 
 TEST_CASE("VmTable: right after yielding a frame of the VM is no evidence, later it is") {
   VmTable vms;
-  vms.set_live(kStart, claim());
-  vms.set_forwarding(kStart, kMac, kOther);
+  vms.handle_claimed(kStart, claim());
+  CHECK(vms.handle_foreign_claim(kStart, kMac, kOther) != VmAction::None);
 
   CHECK_FALSE(vms.counts_as_evidence(kStart + kEvidenceDelay - Duration{1}, kMac));
   CHECK(vms.counts_as_evidence(kStart + kEvidenceDelay, kMac));
@@ -47,73 +47,74 @@ TEST_CASE("VmTable: each further flip within ten seconds doubles the delay, up t
   VmTable vms;
   TimePoint now = kStart;
   for (int flip = 0; flip < 10; ++flip) {
-    vms.set_live(now, claim());
-    vms.set_forwarding(now, kMac, kOther);
+    vms.handle_claimed(now, claim());
+    CHECK(vms.handle_foreign_claim(now, kMac, kOther) != VmAction::None);
     now += std::chrono::seconds{3};
   }
-  CHECK(vms.find(kMac)->evidence_delay == kEvidenceDelayMax);
+  CHECK(vms.find(kMac)->machine.evidence_delay() == kEvidenceDelayMax);
 
   now += kFlipTime;
-  vms.set_live(now, claim());
-  vms.set_forwarding(now, kMac, kOther);
+  vms.handle_claimed(now, claim());
+  CHECK(vms.handle_foreign_claim(now, kMac, kOther) != VmAction::None);
 
-  CHECK(vms.find(kMac)->evidence_delay == kEvidenceDelay);
+  CHECK(vms.find(kMac)->machine.evidence_delay() == kEvidenceDelay);
 }
 
 TEST_CASE("VmTable: forwarding ends after its time, also when the VM moved on meanwhile") {
   VmTable vms;
-  vms.set_live(kStart, claim());
-  vms.set_forwarding(kStart, kMac, kOther);
-  vms.set_forwarding(kStart + std::chrono::seconds{10}, kMac, NodeId::from_bytes(Bytes(16, 8)));
+  vms.handle_claimed(kStart, claim());
+  CHECK(vms.handle_foreign_claim(kStart, kMac, kOther) != VmAction::None);
+  CHECK(vms.handle_foreign_claim(kStart + std::chrono::seconds{10}, kMac, NodeId::from_bytes(Bytes(16, 8))) !=
+        VmAction::None);
 
   CHECK(vms.find(kMac)->forward_to == NodeId::from_bytes(Bytes(16, 8)));
   CHECK(vms.poll_timeout() == kStart + kForwardingTime);
   CHECK(vms.take_due(kStart + kForwardingTime - Duration{1}).empty());
-  CHECK(kinds(vms.take_due(kStart + kForwardingTime)) == Kinds{VmTable::Due::Kind::ForwardingEnded});
+  CHECK(actions(vms.take_due(kStart + kForwardingTime)) == Actions{VmAction::Forget});
 }
 
 TEST_CASE("VmTable: a claim is due for refresh once per interval") {
   VmTable vms;
-  vms.set_live(kStart, claim());
+  vms.handle_claimed(kStart, claim());
 
-  CHECK(kinds(vms.take_due(kStart + kClaimRefresh)) == Kinds{VmTable::Due::Kind::Refresh});
+  CHECK(actions(vms.take_due(kStart + kClaimRefresh)) == Actions{VmAction::Refresh});
   CHECK(vms.take_due(kStart + kClaimRefresh).empty());
 }
 
 TEST_CASE("VmTable: a VM that the bridge forgot is asked a few times and then reported absent") {
   VmTable vms;
-  vms.set_live(kStart, claim());
-  vms.suspect(kStart, kMac);
+  vms.handle_claimed(kStart, claim());
+  CHECK(vms.handle(kStart, kMac, VmEvent::Unplugged) == VmAction::None);
 
   TimePoint now = kStart;
   for (unsigned probe = 0; probe < kPresenceProbes; ++probe) {
-    CHECK(kinds(vms.take_due(now)) == Kinds{VmTable::Due::Kind::Probe});
+    CHECK(actions(vms.take_due(now)) == Actions{VmAction::Probe});
     now += kPresenceInterval;
   }
-  CHECK(kinds(vms.take_due(now)) == Kinds{VmTable::Due::Kind::Absent});
+  CHECK(actions(vms.take_due(now)) == Actions{VmAction::Release});
   CHECK(vms.take_due(now + kPresenceInterval).empty());
 }
 
 TEST_CASE("VmTable: a VM that answers is no longer suspected, and a pinned one never is") {
   VmTable vms;
-  vms.set_live(kStart, claim());
-  vms.suspect(kStart, kMac);
-  vms.clear_suspicion(kMac);
+  vms.handle_claimed(kStart, claim());
+  CHECK(vms.handle(kStart, kMac, VmEvent::Unplugged) == VmAction::None);
+  CHECK(vms.handle(kStart, kMac, VmEvent::Signal) == VmAction::None);
   CHECK(vms.take_due(kStart).empty());
 
-  vms.find(kMac)->pinned = true;
-  vms.suspect(kStart, kMac);
+  vms.find(kMac)->machine.pin();
+  CHECK(vms.handle(kStart, kMac, VmEvent::Unplugged) == VmAction::None);
   CHECK(vms.take_due(kStart).empty());
 }
 
 TEST_CASE("VmTable: a released VM's gone claim is kept for a while") {
   VmTable vms;
-  vms.set_live(kStart, claim());
-  vms.set_gone(kStart, claim(ClaimState::Gone, 2));
+  vms.handle_claimed(kStart, claim());
+  vms.handle_released(kStart, claim(ClaimState::Gone, 2));
 
   CHECK_FALSE(vms.is_live(kMac));
   CHECK(vms.take_due(kStart + kGoneTime - Duration{1}).empty());
-  CHECK(kinds(vms.take_due(kStart + kGoneTime)) == Kinds{VmTable::Due::Kind::GoneEnded});
+  CHECK(actions(vms.take_due(kStart + kGoneTime)) == Actions{VmAction::Forget});
 }
 
 }  // namespace rove

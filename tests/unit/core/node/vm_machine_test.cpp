@@ -1,0 +1,131 @@
+#include "core/node/vm_machine.h"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+namespace rove {
+namespace {
+
+constexpr TimePoint kStart{std::chrono::seconds{100}};
+
+// A machine in that state, brought there by events alone.
+VmMachine machine_in(VmState state) {
+  VmMachine vm;
+  if (state == VmState::Absent) return vm;
+  CHECK(vm.handle(kStart, VmEvent::Claimed) == VmAction::None);
+  if (state == VmState::Forwarding) CHECK(vm.handle(kStart, VmEvent::ForeignClaim) == VmAction::Yield);
+  CHECK(vm.state() == state);
+  return vm;
+}
+
+struct Row {
+  VmState state;
+  VmEvent event;
+  VmState next;
+  VmAction action;
+  std::optional<VmTimer> timer;  // the one that runs afterwards, of those that the state did not have running before
+};
+
+constexpr VmState A = VmState::Absent;
+constexpr VmState L = VmState::Live;
+constexpr VmState F = VmState::Forwarding;
+using E = VmEvent;
+using X = VmAction;
+using T = VmTimer;
+
+// docs/protocol.md §8. A Signal in Forwarding is one that is late enough to count.
+const std::vector<Row> kTable{
+    {A, E::Signal, A, X::Claim, {}},
+    {A, E::Claimed, L, X::None, T::Refresh},
+    {A, E::ForeignClaim, A, X::None, {}},
+    {A, E::Displaced, A, X::None, {}},
+    {A, E::Released, A, X::None, {}},
+    {A, E::Unplugged, A, X::None, {}},
+    {A, E::RefreshDue, A, X::None, {}},
+    {A, E::ProbeDue, A, X::None, {}},
+    {A, E::ForwardingDue, A, X::None, {}},
+    {A, E::GoneDue, A, X::Forget, {}},
+    {L, E::Signal, L, X::None, {}},
+    {L, E::Claimed, L, X::None, {}},
+    {L, E::ForeignClaim, F, X::Yield, T::Forwarding},
+    {L, E::Displaced, L, X::Claim, {}},
+    {L, E::Released, A, X::Withdraw, T::Gone},
+    {L, E::Unplugged, L, X::None, T::Probe},
+    {L, E::RefreshDue, L, X::Refresh, {}},
+    {L, E::ProbeDue, L, X::Probe, T::Probe},
+    {L, E::ForwardingDue, L, X::None, {}},
+    {L, E::GoneDue, L, X::None, {}},
+    {F, E::Signal, F, X::Claim, {}},
+    {F, E::Claimed, L, X::None, T::Refresh},
+    {F, E::ForeignClaim, F, X::Retarget, {}},
+    {F, E::Displaced, F, X::None, {}},
+    {F, E::Released, F, X::None, {}},
+    {F, E::Unplugged, F, X::None, {}},
+    {F, E::RefreshDue, F, X::None, {}},
+    {F, E::ProbeDue, F, X::None, {}},
+    {F, E::ForwardingDue, A, X::Forget, {}},
+    {F, E::GoneDue, F, X::None, {}},
+};
+
+}  // namespace
+
+TEST_CASE("VmMachine: every event in every state does what the table says") {
+  REQUIRE(kTable.size() == kVmStates * kVmEvents);
+  std::size_t index = 0;
+  for (const Row& row : kTable) {
+    CAPTURE(to_string(row.state));
+    CAPTURE(static_cast<int>(row.event));
+    REQUIRE(static_cast<std::size_t>(row.state) * kVmEvents + static_cast<std::size_t>(row.event) == index++);
+    VmMachine vm = machine_in(row.state);
+    const VmMachine before = vm;
+
+    CHECK(vm.handle(kStart + kEvidenceDelay, row.event) == row.action);
+
+    CHECK(vm.state() == row.next);
+    for (const VmTimer timer : {T::Refresh, T::Probe, T::Forwarding, T::Gone}) {
+      CAPTURE(static_cast<int>(timer));
+      const bool kept = row.state == row.next && before.deadline(timer).has_value();
+      CHECK(vm.deadline(timer).has_value() == (kept || row.timer == timer));
+    }
+  }
+}
+
+TEST_CASE("VmMachine: a state is as old as its beginning, whatever is heard meanwhile") {
+  VmMachine vm = machine_in(VmState::Forwarding);
+
+  CHECK(vm.handle(kStart + std::chrono::seconds{10}, VmEvent::ForeignClaim) == VmAction::Retarget);
+
+  CHECK(vm.since() == kStart);
+  CHECK(vm.deadline(VmTimer::Forwarding) == kStart + kForwardingTime);
+}
+
+TEST_CASE("VmMachine: a frame that was under way when the VM left asks for nothing") {
+  VmMachine vm = machine_in(VmState::Forwarding);
+
+  CHECK(vm.handle(kStart + kEvidenceDelay - Duration{1}, VmEvent::Signal) == VmAction::None);
+  CHECK(vm.handle(kStart + kEvidenceDelay, VmEvent::Signal) == VmAction::Claim);
+}
+
+TEST_CASE("VmMachine: a released VM is no longer pinned when it comes again") {
+  VmMachine vm = machine_in(VmState::Live);
+  vm.pin();
+  CHECK(vm.handle(kStart, VmEvent::Unplugged) == VmAction::None);
+  CHECK_FALSE(vm.deadline(VmTimer::Probe).has_value());
+
+  CHECK(vm.handle(kStart, VmEvent::Released) == VmAction::Withdraw);
+  CHECK(vm.handle(kStart, VmEvent::Claimed) == VmAction::None);
+
+  CHECK_FALSE(vm.is_pinned());
+}
+
+TEST_CASE("VmMachine: a timer is reported once, however late it is looked at") {
+  VmMachine vm = machine_in(VmState::Live);
+  const TimePoint late = kStart + kClaimRefresh + std::chrono::hours{1};
+
+  CHECK(vm.take_due(late) == VmAction::Refresh);
+  CHECK(vm.take_due(late) == std::nullopt);
+  CHECK(vm.poll_timeout() == late + kClaimRefresh);
+}
+
+}  // namespace rove
