@@ -69,6 +69,7 @@ class ConfigReader {
                    {"credential", [&](const toml::node& node) { read_credential(node); }},
                    {"log_level", [&](const toml::node& node) { read_log_level(node); }},
                    {"replay", [&](const toml::node& node) { read_replay(node); }},
+                   {"nice", [&](const toml::node& node) { read_nice(node); }},
                    {"control", [&](const toml::node& node) { read_control(node); }},
                });
   }
@@ -205,6 +206,17 @@ class ConfigReader {
     }
   }
 
+  void read_nice(const toml::node& node) {
+    const auto* number = node.as_integer();
+    if (number == nullptr) return report_type(node, "an integer");
+    constexpr std::int64_t kMin = -20;
+    constexpr std::int64_t kMax = 19;
+    if (number->get() < kMin || number->get() > kMax) {
+      return report_value(node, std::to_string(number->get()), "a nice value from -20 to 19");
+    }
+    out_.config.nice = static_cast<int>(number->get());
+  }
+
   void read_control(const toml::node& node) {
     const auto* table = node.as_table();
     if (table == nullptr) return report_type(node, "a table");
@@ -295,6 +307,9 @@ std::string config_template(std::string_view network, std::string_view credentia
          "rather\n"
          "# twice than never (\"at-least-once\"), or lost as on a switch (\"off\").\n"
       << "#replay = \"exact\"\n\n"
+      << "# How soon the daemon gets a processor, -20 (soonest) to 19. VMs wait for its frames; below 0 needs "
+         "CAP_SYS_NICE.\n"
+      << "#nice = -10\n\n"
       << "[control]\n"
       << "# Members of this group may read through the control socket…\n"
       << "#group = \"rove\"\n"

@@ -24,6 +24,7 @@ struct DaemonConfig {
   std::filesystem::path credential;  // absolute, or relative to the working directory
   LogLevel log_level = LogLevel::Info;
   Replay replay = Replay::Exact;
+  int nice = -10;                      // of the whole daemon; setpriority(2)
   std::string control_group = "rove";  // its members may read the control socket; need not exist
   bool group_may_claim = false;        // … and use `rove claim` and `rove release`
 };

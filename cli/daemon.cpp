@@ -13,6 +13,7 @@
 #include "cli/control_server.h"
 #include "cli/enrolment.h"
 #include "cli/failure.h"
+#include "cli/priority.h"
 #include "cli/state_keeper.h"
 #include "cli/underlay.h"
 #include "cli/wake_signal.h"
@@ -96,6 +97,8 @@ void run_daemon(const DaemonOptions& options) {
   const DaemonConfig& config = options.config;
   Log log{config.log_level};
   SystemRandom random;
+  const std::string nice_problem = set_nice(config.nice);  // before any thread
+  if (!nice_problem.empty()) log.write(LogLevel::Warn, "nice-refused", {{"reason", nice_problem}});
 
   const NodeCredential identity = load_credential(config.credential);
   verify_credential(identity, config.credential, read_clocks().wall);

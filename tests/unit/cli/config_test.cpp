@@ -36,6 +36,7 @@ TEST_CASE("parse_config: an empty file means the defaults") {
   CHECK(parsed.config.credential == "/etc/rove/demo.node.pem");
   CHECK(parsed.config.log_level == LogLevel::Info);
   CHECK(parsed.config.replay == Replay::Exact);
+  CHECK(parsed.config.nice == -10);
   CHECK(parsed.config.control_group == "rove");
   CHECK_FALSE(parsed.config.group_may_claim);
 }
@@ -50,6 +51,7 @@ endpoints = ["203.0.113.7:7000", "[2001:db8::1]:7000"]
 bootstrap = ["boot.example.org", "10.1.0.9:7001"]
 log_level = "debug"
 replay = "at-least-once"
+nice = 5
 [control]
 group = "vmadmins"
 group_may_claim = true
@@ -66,6 +68,7 @@ group_may_claim = true
   CHECK(parsed.config.bootstrap[0] == HostPort{"boot.example.org", 7683});
   CHECK(parsed.config.log_level == LogLevel::Debug);
   CHECK(parsed.config.replay == Replay::AtLeastOnce);
+  CHECK(parsed.config.nice == 5);
   CHECK(parsed.config.control_group == "vmadmins");
   CHECK(parsed.config.group_may_claim);
 }
@@ -107,6 +110,9 @@ TEST_CASE("parse_config: a value that cannot be meant is named with its line") {
         "2: endpoints: \"0.0.0.0:1\" is not an address by which others reach this node, ADDRESS:PORT\n");
   CHECK(problems_of("bootstrap = [\"a b\"]\n") == "1: bootstrap: \"a b\" is not HOST:PORT\n");
   CHECK(problems_of("replay = \"some\"\n") == "1: replay: \"some\" is not one of exact, at-least-once, off\n");
+  CHECK(problems_of("nice = -21\n") == "1: nice: \"-21\" is not a nice value from -20 to 19\n");
+  CHECK(problems_of("nice = 20\n") == "1: nice: \"20\" is not a nice value from -20 to 19\n");
+  CHECK(problems_of("nice = \"low\"\n") == "1: nice must be an integer, not a string\n");
   CHECK(problems_of("log_level = \"loud\"\n") == "1: log_level: \"loud\" is not one of error, warn, info, debug\n");
   CHECK(problems_of("credential = \"\"\n") == "1: credential: \"\" is not a file\n");
   CHECK(problems_of("[control]\ngroup = \"a b\"\n") == "2: control.group: \"a b\" is not a group's name\n");
