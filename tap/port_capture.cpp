@@ -49,6 +49,7 @@ constexpr std::uint64_t kSwallowed = 1;
 constexpr std::uint64_t kDoubtful = 3;
 // A port's device that is gone is remembered for so long: the claim of the VM's new host may be on its way.
 constexpr std::chrono::seconds kGoneTime{5};
+constexpr unsigned kLowerUp = 0x10000;  // IFF_LOWER_UP of linux/if.h, which libc's net/if.h excludes
 // Counters are read at least so often while frames come: PortRing does not know better when the device dropped frames.
 constexpr std::chrono::milliseconds kCountersPeriod{20};
 
@@ -76,6 +77,7 @@ struct PortCapture::Impl {
     Port(unsigned index, const PortLink& link) : name(link.name), socket(index), ring(link.counters) {}
     std::string name;
     bool carrier = true;
+    std::optional<PortCounters> closed;  // final: nobody holds the device open, so nobody reads any more
     PortSocket socket;
     PortRing ring;
     std::size_t vms = 0;  // of ports_of
@@ -179,13 +181,19 @@ struct PortCapture::Impl {
     while (links.receive(link_messages) == NetlinkSocket::Received::Messages) {
       for (const NetlinkMessage& message : link_messages) {
         const auto head = load_native<ifinfomsg>(message.payload);
-        // What the bridge says of its ports has the family AF_BRIDGE.
-        if (!head || head->ifi_family != AF_UNSPEC) continue;
+        if (!head) continue;
         const auto port = ports.find(static_cast<unsigned>(head->ifi_index));
+        if (head->ifi_family == AF_BRIDGE && port != ports.end()) {
+          // The bridge stops using the port a little before the device tells, and has no counters.
+          const bool lost = (head->ifi_flags & kLowerUp) == 0 && !port->second.last;
+          if (lost && std::exchange(port->second.carrier, false)) tell_closed(port->first);
+        }
+        if (head->ifi_family != AF_UNSPEC) continue;
         const auto link = port_link_of(message);
         if (port == ports.end() || port->second.last || !link) continue;
         const bool gone = message.type == RTM_DELLINK;
         const bool had_carrier = std::exchange(port->second.carrier, link->carrier && !gone);
+        port->second.closed = port->second.carrier ? std::nullopt : std::optional{link->counters};
         if (gone) handle_gone(port->second, link->counters);
         if (had_carrier && !port->second.carrier) tell_closed(port->first);
       }
@@ -229,11 +237,10 @@ struct PortCapture::Impl {
   bool read_counters(TimePoint now, Port& port) {
     for (int i = 0; i < kConsistentTries && !port.last; ++i) {
       counter_reader.read();
-      const auto counters = counter_reader.find(port.name);
-      if (!counters) {
-        handle_links();  // its departure, with the last counters, is told there
-        break;
-      }
+      // The kernel forgets a device's name a good while before it tells that the device is gone.
+      auto counters = counter_reader.find(port.name);
+      if (!counters) counters = port.closed;
+      if (!counters) break;
       std::uint64_t count = 0;
       const std::uint64_t lost = port.socket.read([&](PortFrame frame) {
         ++count;
@@ -302,7 +309,7 @@ struct PortCapture::Impl {
     CapturedFrames answer{command.vm, {}, 0};
     if (Port* port = find_port(command.vm)) {
       const TimePoint now = read_steady_clock();
-      if (!port->last) std::this_thread::sleep_for(kSettleTime);
+      if (!port->last && !port->closed) std::this_thread::sleep_for(kSettleTime);
       drain(now, *port);
       if (read_counters(now, *port)) {
         PortRing::Taken taken = port->ring.take(command.vm, read_before(*port));
@@ -325,7 +332,8 @@ struct PortCapture::Impl {
   void handle(const Write& command) {
     Port* port = find_port(command.vm);
     const bool written = port != nullptr && !port->last && port->socket.write(command.frame, command.needs_checksum);
-    if (written) {
+    if (written || (port != nullptr && port->closed)) {
+      // Of a port that is closed nobody reads it; then it is for the VM's new host.
       drain(read_steady_clock(), *port);  // those before it
       port->ring.push({command.frame, command.needs_checksum});
     }
