@@ -144,8 +144,10 @@ CounterList peer_counters(const PeerSetCounters& counters) {
 CounterList capture_counters(const PortCaptureCounters& counters) {
   return {{"ports", counters.ports},
           {"ports_refused", counters.ports_refused},
+          {"transits", counters.transits},
           {"frames_seen", counters.frames_seen},
           {"frames_lost", counters.frames_lost},
+          {"frames_found", counters.frames_found},
           {"frames_written", counters.frames_written},
           {"frames_refused", counters.frames_refused},
           {"messages_lost", counters.messages_lost}};

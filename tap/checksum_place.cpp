@@ -1,5 +1,6 @@
 #include "tap/checksum_place.h"
 
+#include "core/wire/checksum.h"
 #include "core/wire/ethernet.h"
 
 namespace rove {
@@ -34,6 +35,16 @@ std::optional<ChecksumPlace> find_checksum_place(BytesView frame) {
   const std::uint16_t offset = transport->protocol == kTcp ? 16 : 6;
   if (transport->start + offset + 2 > frame.size()) return std::nullopt;
   return ChecksumPlace{static_cast<std::uint16_t>(transport->start), offset};
+}
+
+bool complete_checksum(MutableBytes frame) {
+  const auto place = find_checksum_place(frame);
+  if (!place) return false;
+  // The sum of the pseudo-header stands there already and is summed with the rest.
+  const std::uint16_t sum = internet_checksum({frame.subspan(place->start)});
+  constexpr std::uint16_t kNoneOfUdp = 0;  // RFC 768: sent as all ones
+  store_be(&frame[place->start + place->offset], sum == kNoneOfUdp ? std::uint16_t{0xffff} : sum);
+  return true;
 }
 
 }  // namespace rove

@@ -18,4 +18,7 @@ struct ChecksumPlace {
 // Of an unfragmented TCP or UDP packet (IPv4, IPv6 without extension headers); nullopt for anything else.
 [[nodiscard]] std::optional<ChecksumPlace> find_checksum_place(BytesView frame);
 
+// Finishes a checksum that covers the pseudo-header only. False: there is none to be found.
+[[nodiscard]] bool complete_checksum(MutableBytes frame);
+
 }  // namespace rove

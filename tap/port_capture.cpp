@@ -18,6 +18,7 @@
 #include <atomic>
 #include <chrono>
 #include <map>
+#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -26,6 +27,8 @@
 
 #include "core/base/check.h"
 #include "core/base/mailbox.h"
+#include "core/replay/transit_log.h"
+#include "core/wire/ethernet.h"
 #include "tap/clock.h"
 #include "tap/port_socket.h"
 #include "tap/signals_blocked.h"
@@ -50,8 +53,16 @@ constexpr std::uint64_t kDoubtful = 3;
 // A port's device that is gone is remembered for so long: the claim of the VM's new host may be on its way.
 constexpr std::chrono::seconds kGoneTime{5};
 constexpr unsigned kLowerUp = 0x10000;  // IFF_LOWER_UP of linux/if.h, which libc's net/if.h excludes
-// Counters are read at least so often while frames come: PortRing does not know better when the device dropped frames.
-constexpr std::chrono::milliseconds kCountersPeriod{20};
+// Counters are read so often while frames come, or, of many ports, as much less often as there are: reading takes some
+// 20 µs. PortRing does not know better when the device dropped frames.
+constexpr std::chrono::milliseconds kCountersPeriodMin{5};
+constexpr std::chrono::milliseconds kCountersPeriodMax{20};
+constexpr std::chrono::milliseconds kCountersPeriodOfPort{1};
+// A hypervisor that reads nothing for so long may have stopped its guest to move it. Then the VM's frames are watched
+// on their way through the bridge, for kTransitTime: the hypervisor will close its port.
+constexpr std::chrono::milliseconds kStallTime{5};
+constexpr std::chrono::seconds kTransitTime{5};
+constexpr std::size_t kTransitsMax = 64;
 
 struct Follow {
   MacAddress vm;
@@ -73,8 +84,19 @@ using Command = std::variant<Follow, Forget, Request, Write>;
 }  // namespace
 
 struct PortCapture::Impl {
+  // Frames to one VM between the ports of its bridge, while its hypervisor reads nothing.
+  struct Transit {
+    Transit(const MacAddress& mac, std::set<unsigned> bridge_ports)
+        : vm(mac), ports(std::move(bridge_ports)), socket(mac) {}
+    MacAddress vm;
+    std::set<unsigned> ports;
+    TransitSocket socket;
+    TransitLog log;
+  };
+
   struct Port {
-    Port(unsigned index, const PortLink& link) : name(link.name), socket(index), ring(link.counters) {}
+    Port(unsigned index, const PortLink& link) : ifindex(index), name(link.name), socket(index), ring(link.counters) {}
+    unsigned ifindex;
     std::string name;
     bool carrier = true;
     std::optional<PortCounters> closed;  // final: nobody holds the device open, so nobody reads any more
@@ -82,6 +104,10 @@ struct PortCapture::Impl {
     PortRing ring;
     std::size_t vms = 0;  // of ports_of
     TimePoint counters_at{};
+    std::uint64_t read = 0;                 // as of the last look at the counters
+    std::optional<TimePoint> unread_since;  // and nothing has been read since
+    std::vector<Transit> transits;
+    TimePoint transits_until{};
     std::optional<PortCounters> last;  // of a device that is gone
     TimePoint gone_at{};
   };
@@ -227,10 +253,80 @@ struct PortCapture::Impl {
     port.ring.handle_lost(lost);
     seen.fetch_add(count, std::memory_order_relaxed);
     frames_lost.fetch_add(lost, std::memory_order_relaxed);
-    if (count > 0 && (port.ring.size() > kTrimAbove || now - port.counters_at > kCountersPeriod)) {
-      if (read_counters(now, port)) port.ring.trim();
+    for (Transit& transit : port.transits) read_transit(transit, port.ifindex);
+    if (count > 0 && (port.ring.size() > kTrimAbove || now - port.counters_at > counters_period())) {
+      if (read_counters(now, port)) {
+        port.ring.trim();
+        watch_progress(now, port);
+      }
     }
     return count > 0;
+  }
+
+  [[nodiscard]] Duration counters_period() const {
+    return std::clamp<Duration>(ports.size() * kCountersPeriodOfPort, kCountersPeriodMin, kCountersPeriodMax);
+  }
+
+  void watch_progress(TimePoint now, Port& port) {
+    if (port.ring.unread() == 0) {
+      port.unread_since.reset();
+    } else if (!port.unread_since || port.ring.read() != port.read) {
+      port.unread_since = now;
+    }
+    port.read = port.ring.read();
+    if (!port.transits.empty() && now >= port.transits_until) close_transits(port);
+    // Who reads nothing for longer is stopped for another reason than a move.
+    const Duration unread = port.unread_since ? now - *port.unread_since : Duration{0};
+    const bool stalled = unread >= kStallTime && unread < kTransitTime;
+    if (!stalled || port.closed) return;
+    if (port.transits.empty()) open_transits(port);
+    port.transits_until = now + kTransitTime;
+  }
+
+  void open_transits(Port& port) {
+    try {
+      const std::set<unsigned> bridge_ports = find_bridge_ports(netlink, port.ifindex);
+      if (bridge_ports.empty()) return;
+      for (const auto& [vm, ifindex] : ports_of) {
+        if (ifindex != port.ifindex || transits.load(std::memory_order_relaxed) >= kTransitsMax) continue;
+        port.transits.emplace_back(vm, bridge_ports);
+        transits.fetch_add(1, std::memory_order_relaxed);
+      }
+    } catch (const std::system_error&) {  // no descriptor is left: what the kernel drops is lost
+      close_transits(port);
+    }
+  }
+
+  void close_transits(Port& port) {
+    transits.fetch_sub(port.transits.size(), std::memory_order_relaxed);
+    port.transits.clear();
+  }
+
+  static void read_transit(Transit& transit, unsigned port) {
+    const std::uint64_t lost = transit.socket.read([&](TransitSocket::Frame seen) {
+      if (!seen.whole || !transit.ports.contains(seen.ifindex)) return;
+      const Result<FrameInfo> info = parse_frame(seen.frame.frame);
+      if (!info || info->is_rarp()) return;  // our own, to move the bridge's entry
+      if (seen.outgoing) {
+        transit.log.handle_out(seen.frame.frame, seen.ifindex == port);
+      } else {
+        transit.log.handle_in(std::move(seen.frame));
+      }
+    });
+    if (lost > 0) transit.log.handle_lost();
+  }
+
+  // What the kernel dropped since the hypervisor began to leave.
+  void add_dropped(Port& port, CapturedFrames& answer) {
+    if (!port.closed && !port.last) return;
+    for (Transit& transit : port.transits) {
+      if (transit.vm != answer.vm) continue;
+      read_transit(transit, port.ifindex);
+      for (PortFrame& frame : transit.log.take_dropped()) {
+        answer.frames.push_back(std::move(frame));
+        frames_found.fetch_add(1, std::memory_order_relaxed);
+      }
+    }
   }
 
   // True when the ring knows the counters of one moment.
@@ -267,6 +363,7 @@ struct PortCapture::Impl {
 
   std::map<unsigned, Port>::iterator erase(std::map<unsigned, Port>::iterator port) {
     std::erase_if(ports_of, [index = port->first](const auto& entry) { return entry.second == index; });
+    close_transits(port->second);
     port = ports.erase(port);
     ports_now.store(ports.size(), std::memory_order_relaxed);
     return port;
@@ -316,6 +413,7 @@ struct PortCapture::Impl {
         answer.frames = std::move(taken.frames);
         answer.missing = taken.missing;
       }
+      add_dropped(*port, answer);
     }
     if (!captured.push(std::move(answer))) messages_lost.fetch_add(1, std::memory_order_relaxed);
     wake();
@@ -347,8 +445,8 @@ struct PortCapture::Impl {
   Mailbox<CapturedFrames> captured;
   Mailbox<MacAddress> closed;
   std::atomic<bool> stopping{false};
-  std::atomic<std::uint64_t> ports_now{0}, ports_refused{0}, seen{0}, frames_lost{0}, frames_written{0},
-      frames_refused{0}, messages_lost{0};
+  std::atomic<std::uint64_t> ports_now{0}, ports_refused{0}, transits{0}, seen{0}, frames_lost{0}, frames_found{0},
+      frames_written{0}, frames_refused{0}, messages_lost{0};
 
   // The thread's.
   NetlinkSocket links;
@@ -389,9 +487,9 @@ std::optional<MacAddress> PortCapture::poll_closed() {
 
 PortCaptureCounters PortCapture::counters() const {
   const auto value = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
-  return {value(impl_->ports_now),    value(impl_->ports_refused),  value(impl_->seen),
-          value(impl_->frames_lost),  value(impl_->frames_written), value(impl_->frames_refused),
-          value(impl_->messages_lost)};
+  return {value(impl_->ports_now),      value(impl_->ports_refused),  value(impl_->transits),
+          value(impl_->seen),           value(impl_->frames_lost),    value(impl_->frames_found),
+          value(impl_->frames_written), value(impl_->frames_refused), value(impl_->messages_lost)};
 }
 
 }  // namespace rove

@@ -28,8 +28,10 @@ struct CapturedFrames {
 struct PortCaptureCounters {
   std::uint64_t ports = 0;  // followed now
   std::uint64_t ports_refused = 0;
+  std::uint64_t transits = 0;  // VMs now whose frames are watched on their way through the bridge
   std::uint64_t frames_seen = 0;
-  std::uint64_t frames_lost = 0;  // the capture did not keep up
+  std::uint64_t frames_lost = 0;   // the capture did not keep up
+  std::uint64_t frames_found = 0;  // the kernel dropped them at a port that was being closed; handed on
   std::uint64_t frames_written = 0;
   std::uint64_t frames_refused = 0;  // could not be written to a port
   std::uint64_t messages_lost = 0;   // a mailbox was full

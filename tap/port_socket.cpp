@@ -18,6 +18,9 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <map>
+#include <set>
+#include <span>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -36,6 +39,7 @@ namespace {
 // Frames that come while the capture thread rests; the kernel counts about 2.3 KB for one of 1,500.
 constexpr int kReceiveBuffer = 4 << 20;
 constexpr std::size_t kTagSize = 4;  // 802.1Q
+constexpr std::size_t kBufferSize = sizeof(VnetHeader) + kTagSize + kFrameSizeMax + 1;
 
 // Only what goes out to the VM: what the VM sends would cost as much again.
 //
@@ -52,6 +56,21 @@ void set_option(int fd, int level, int option, const T& value, std::string_view 
   check_syscall(what, setsockopt(fd, level, option, &value, sizeof value));
 }
 
+// Of a frame to that MAC.
+std::array<sock_filter, 6> destined_for(const MacAddress& mac) {
+  const auto& octets = mac.octets;
+  const std::uint32_t first = static_cast<std::uint32_t>(octets[0]) << 24 |
+                              static_cast<std::uint32_t>(octets[1]) << 16 | static_cast<std::uint32_t>(octets[2]) << 8 |
+                              octets[3];
+  const std::uint32_t rest = static_cast<std::uint32_t>(octets[4]) << 8 | octets[5];
+  return {{{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0},
+           {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, first},
+           {BPF_LD | BPF_H | BPF_ABS, 0, 0, 4},
+           {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, rest},
+           {BPF_RET | BPF_K, 0, 0, kFrameSizeMax + 1},
+           {BPF_RET | BPF_K, 0, 0, 0}}};
+}
+
 // The VLAN tag that the kernel keeps beside the frame, if there is one.
 std::optional<std::array<std::uint8_t, kTagSize>> find_tag(msghdr& message) {
   for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {
@@ -66,6 +85,73 @@ std::optional<std::array<std::uint8_t, kTagSize>> find_tag(msghdr& message) {
     return tag;
   }
   return std::nullopt;
+}
+
+FileDescriptor open_packet_socket() {
+  // Protocol 0: nothing comes before the filter stands and the socket is bound.
+  FileDescriptor fd{
+      check_syscall("open a packet socket", socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))};
+  set_option(fd.get(), SOL_PACKET, PACKET_VNET_HDR, 1, "packet socket PACKET_VNET_HDR");
+  set_option(fd.get(), SOL_PACKET, PACKET_AUXDATA, 1, "packet socket PACKET_AUXDATA");
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer, sizeof kReceiveBuffer) < 0) {
+    set_option(fd.get(), SOL_SOCKET, SO_RCVBUF, kReceiveBuffer, "packet socket SO_RCVBUF");
+  }
+  return fd;
+}
+
+void attach_filter(int fd, std::span<sock_filter> code) {
+  const sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
+  set_option(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, "filter a packet socket");
+}
+
+// 0: to all devices.
+void bind_packet_socket(int fd, unsigned ifindex) {
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(ETH_P_ALL);
+  address.sll_ifindex = static_cast<int>(ifindex);
+  check_syscall("bind a packet socket", bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address));
+}
+
+struct Packet {
+  PortFrame frame;  // empty: a superframe
+  std::optional<std::array<std::uint8_t, kTagSize>> tag;
+  sockaddr_ll place{};
+};
+
+// nullopt: nothing is there.
+std::optional<Packet> receive_packet(int fd, Bytes& buffer) {
+  constexpr std::size_t kHead = sizeof(VnetHeader);
+  Packet packet;
+  iovec part{buffer.data(), buffer.size()};
+  alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(tpacket_auxdata))> control{};
+  msghdr message{};
+  message.msg_name = &packet.place;
+  message.msg_namelen = sizeof packet.place;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ssize_t size = -1;
+  do {
+    size = recvmsg(fd, &message, 0);
+  } while (size < 0 && errno == EINTR);
+  // ENETDOWN and ENXIO tell once that the device went; what was queued before is read first.
+  if (size < 0) return std::nullopt;
+  if (static_cast<std::size_t>(size) < kHead) return packet;
+  VnetHeader header;
+  std::memcpy(&header, buffer.data(), kHead);
+  if (static_cast<std::size_t>(size) - kHead > kFrameSizeMax || header.gso_type != 0) return packet;
+  packet.frame = {{buffer.begin() + kHead, buffer.begin() + size}, (header.flags & kVnetNeedsChecksum) != 0};
+  packet.tag = find_tag(message);
+  return packet;
+}
+
+// How many the socket's buffer had no room for since the last call.
+std::uint64_t take_drops(int fd) {
+  tpacket_stats stats{};
+  socklen_t size = sizeof stats;
+  return getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size) == 0 ? stats.tp_drops : 0;
 }
 
 }  // namespace
@@ -137,57 +223,22 @@ std::optional<PortCounters> PortCounterReader::find(const std::string& name) con
   return std::nullopt;
 }
 
-PortSocket::PortSocket(unsigned ifindex)
-    // Protocol 0: nothing comes before the filter stands and the socket is bound.
-    : fd_(check_syscall("open a packet socket", socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))),
-      buffer_(sizeof(VnetHeader) + kTagSize + kFrameSizeMax + 1) {
+PortSocket::PortSocket(unsigned ifindex) : fd_(open_packet_socket()), buffer_(kBufferSize) {
   auto code = outgoing_only();
-  const sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
-  set_option(fd(), SOL_SOCKET, SO_ATTACH_FILTER, filter, "filter a packet socket");
-  set_option(fd(), SOL_PACKET, PACKET_VNET_HDR, 1, "packet socket PACKET_VNET_HDR");
-  set_option(fd(), SOL_PACKET, PACKET_AUXDATA, 1, "packet socket PACKET_AUXDATA");
-  if (setsockopt(fd(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer, sizeof kReceiveBuffer) < 0) {
-    set_option(fd(), SOL_SOCKET, SO_RCVBUF, kReceiveBuffer, "packet socket SO_RCVBUF");
-  }
-  sockaddr_ll address{};
-  address.sll_family = AF_PACKET;
-  address.sll_protocol = htons(ETH_P_ALL);
-  address.sll_ifindex = static_cast<int>(ifindex);
-  check_syscall("bind a packet socket", bind(fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address));
+  attach_filter(fd(), code);
+  bind_packet_socket(fd(), ifindex);
 }
 
 std::uint64_t PortSocket::read(const std::function<void(PortFrame frame)>& visit) {
-  constexpr std::size_t kHead = sizeof(VnetHeader);
-  while (true) {
-    iovec part{buffer_.data(), buffer_.size()};
-    alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(tpacket_auxdata))> control{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    const ssize_t size = recvmsg(fd(), &message, 0);
-    if (size < 0 && errno == EINTR) continue;
-    // ENETDOWN and ENXIO tell once that the device went; what was queued before is read first.
-    if (size < 0) break;
-    VnetHeader header;
-    std::memcpy(&header, buffer_.data(), kHead);
-    const std::size_t length = static_cast<std::size_t>(size) - kHead;
-    if (static_cast<std::size_t>(size) < kHead || length > kFrameSizeMax || header.gso_type != 0) {
-      visit({});
-      continue;
-    }
-    PortFrame frame{{buffer_.begin() + kHead, buffer_.begin() + size}, (header.flags & kVnetNeedsChecksum) != 0};
+  while (auto packet = receive_packet(fd(), buffer_)) {
     constexpr std::size_t kAddresses = 12;
-    if (const auto tag = find_tag(message); tag && frame.frame.size() > kAddresses) {
-      frame.frame.insert(frame.frame.begin() + kAddresses, tag->begin(), tag->end());
+    Bytes& frame = packet->frame.frame;
+    if (packet->tag && frame.size() > kAddresses) {
+      frame.insert(frame.begin() + kAddresses, packet->tag->begin(), packet->tag->end());
     }
-    visit(std::move(frame));
+    visit(std::move(packet->frame));
   }
-  tpacket_stats stats{};
-  socklen_t stats_size = sizeof stats;
-  // Reading them sets them to zero.
-  return getsockopt(fd(), SOL_PACKET, PACKET_STATISTICS, &stats, &stats_size) == 0 ? stats.tp_drops : 0;
+  return take_drops(fd());
 }
 
 bool PortSocket::write(BytesView frame, bool needs_checksum) {
@@ -204,6 +255,43 @@ bool PortSocket::write(BytesView frame, bool needs_checksum) {
     size = writev(fd(), parts.data(), parts.size());
   } while (size < 0 && errno == EINTR);
   return size == static_cast<ssize_t>(frame.size() + sizeof header);
+}
+
+TransitSocket::TransitSocket(const MacAddress& destination) : fd_(open_packet_socket()), buffer_(kBufferSize) {
+  auto code = destined_for(destination);
+  attach_filter(fd_.get(), code);
+  bind_packet_socket(fd_.get(), 0);
+}
+
+std::uint64_t TransitSocket::read(const std::function<void(Frame frame)>& visit) {
+  while (auto packet = receive_packet(fd_.get(), buffer_)) {
+    bool whole = !packet->frame.frame.empty() && !packet->tag;
+    if (packet->frame.needs_checksum) whole = complete_checksum(packet->frame.frame) && whole;
+    packet->frame.needs_checksum = false;
+    visit({static_cast<unsigned>(packet->place.sll_ifindex), packet->place.sll_pkttype == PACKET_OUTGOING, whole,
+           std::move(packet->frame)});
+  }
+  return take_drops(fd_.get());
+}
+
+std::set<unsigned> find_bridge_ports(NetlinkSocket& netlink, unsigned port) {
+  std::map<unsigned, std::uint32_t> bridges;  // by port
+  ifinfomsg head{};
+  head.ifi_family = AF_BRIDGE;  // ports only
+  NetlinkRequest request{RTM_GETLINK, NLM_F_DUMP};
+  request.header(head);
+  const int error = netlink.dump(request, [&bridges](const NetlinkMessage& message) {
+    const auto link = load_native<ifinfomsg>(message.payload);
+    const auto bridge = find_attribute_as<std::uint32_t>(attributes_after<ifinfomsg>(message), IFLA_MASTER);
+    if (link && bridge) bridges[static_cast<unsigned>(link->ifi_index)] = *bridge;
+  });
+  std::set<unsigned> ports;
+  const auto own = bridges.find(port);
+  if (error != 0 || own == bridges.end()) return ports;
+  for (const auto& [ifindex, bridge] : bridges) {
+    if (bridge == own->second) ports.insert(ifindex);
+  }
+  return ports;
 }
 
 }  // namespace rove

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
+#include "core/base/address.h"
 #include "core/base/bytes.h"
 #include "core/replay/port_ring.h"
 #include "tap/file_descriptor.h"
@@ -53,5 +55,29 @@ class PortSocket {
   FileDescriptor fd_;
   Bytes buffer_;
 };
+
+// Sees every frame to one MAC at every device of this network namespace, on its way in and on its way out. It costs
+// something for each frame of this host, so it is for short times. One thread.
+class TransitSocket {
+ public:
+  struct Frame {
+    unsigned ifindex = 0;
+    bool outgoing = false;
+    bool whole = true;  // no superframe, and without a VLAN tag
+    PortFrame frame;    // its checksum is complete, as the kernel may complete it on the way
+  };
+
+  // Needs CAP_NET_RAW. Throws std::system_error.
+  explicit TransitSocket(const MacAddress& destination);
+  // As PortSocket::read().
+  std::uint64_t read(const std::function<void(Frame frame)>& visit);
+
+ private:
+  FileDescriptor fd_;
+  Bytes buffer_;
+};
+
+// The ports of the bridge that `port` belongs to; empty: of none.
+[[nodiscard]] std::set<unsigned> find_bridge_ports(NetlinkSocket& netlink, unsigned port);
 
 }  // namespace rove

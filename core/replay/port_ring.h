@@ -54,6 +54,7 @@ class PortRing {
 
   // As of the last handle_counters().
   [[nodiscard]] std::uint64_t unread() const;
+  [[nodiscard]] std::uint64_t read() const { return now_.read; }
   // Frees what was read, as of the last handle_counters(), but for kPortReadKept frames.
   void trim();
   [[nodiscard]] std::size_t size() const { return frames_.size(); }

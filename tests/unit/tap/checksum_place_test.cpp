@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/wire/checksum.h"
 #include "tests/support/test_frames.h"
 
 namespace rove {
@@ -45,6 +46,22 @@ TEST_CASE("find_checksum_place: other protocols, fragments and cut headers have 
   CHECK_FALSE(find_checksum_place(v4(17, 7)));
   CHECK_FALSE(find_checksum_place(ethernet_frame(kB, kA, 0x0806, Bytes(46))));
   CHECK_FALSE(find_checksum_place({}));
+}
+
+TEST_CASE("complete_checksum: a receiver's sum over pseudo-header and packet comes out right") {
+  Bytes frame = v4(17, 12);  // ports and data are zero
+  frame[45] = 0x21;
+  // What stands there beforehand is the sum of the pseudo-header (Linux, CHECKSUM_PARTIAL).
+  const Bytes pseudo{10, 77, 0, 1, 10, 77, 0, 2, 0, 17, 0, 12};
+  const auto partial = static_cast<std::uint16_t>(~internet_checksum({pseudo}));
+  store_be(&frame[40], partial);
+
+  REQUIRE(complete_checksum(frame));
+  CHECK(internet_checksum({pseudo, BytesView{frame}.subspan(34)}) == 0);
+  CHECK(frame[40] + frame[41] != 0);
+
+  Bytes other = v4(1, 20);
+  CHECK_FALSE(complete_checksum(other));
 }
 
 }  // namespace rove
