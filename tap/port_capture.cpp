@@ -112,8 +112,9 @@ struct PortCapture::Impl {
     TimePoint gone_at{};
   };
 
-  Impl(Mode mode_, std::function<void()> wake_)
+  Impl(Mode mode_, unsigned own_port_, std::function<void()> wake_)
       : mode(mode_),
+        own_port(own_port_),
         wake_fd(check_syscall("create an eventfd", eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))),
         wake(std::move(wake_)),
         commands(kMessagesMax),
@@ -302,15 +303,17 @@ struct PortCapture::Impl {
     port.transits.clear();
   }
 
-  static void read_transit(Transit& transit, unsigned port) {
-    const std::uint64_t lost = transit.socket.read([&](TransitSocket::Frame seen) {
-      if (!seen.whole || !transit.ports.contains(seen.ifindex)) return;
-      const Result<FrameInfo> info = parse_frame(seen.frame.frame);
+  void read_transit(Transit& transit, unsigned port) const {
+    const std::uint64_t lost = transit.socket.read([&](TransitSocket::Frame passing) {
+      if (!passing.whole || !transit.ports.contains(passing.ifindex)) return;
+      const Result<FrameInfo> info = parse_frame(passing.frame.frame);
       if (!info || info->is_rarp()) return;  // our own, to move the bridge's entry
-      if (seen.outgoing) {
-        transit.log.handle_out(seen.frame.frame, seen.ifindex == port);
+      if (passing.outgoing) {
+        // A flood to others is no delivery.
+        const bool ours = passing.ifindex == port || passing.ifindex == own_port;
+        if (ours) transit.log.handle_out(passing.frame.frame, passing.ifindex == port);
       } else {
-        transit.log.handle_in(std::move(seen.frame));
+        transit.log.handle_in(std::move(passing.frame));
       }
     });
     if (lost > 0) transit.log.handle_lost();
@@ -439,6 +442,7 @@ struct PortCapture::Impl {
   }
 
   const Mode mode;
+  const unsigned own_port;
   const FileDescriptor wake_fd;
   const std::function<void()> wake;
   Mailbox<Command> commands;
@@ -462,8 +466,8 @@ struct PortCapture::Impl {
   std::thread thread;  // last: the rest exists when it starts
 };
 
-PortCapture::PortCapture(Mode mode, std::function<void()> wake)
-    : impl_(std::make_unique<Impl>(mode, std::move(wake))) {}
+PortCapture::PortCapture(Mode mode, unsigned own_port, std::function<void()> wake)
+    : impl_(std::make_unique<Impl>(mode, own_port, std::move(wake))) {}
 PortCapture::~PortCapture() = default;
 
 void PortCapture::follow(const MacAddress& vm, unsigned ifindex) {

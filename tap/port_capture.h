@@ -45,7 +45,8 @@ class PortCapture {
 
   // `wake` is called from the thread when poll_captured() or poll_closed() has something new; thread-safe, and does not
   // block or throw. Throws std::system_error without CAP_NET_RAW.
-  PortCapture(Mode mode, std::function<void()> wake);
+  // `own_port`: rove's TAP in the VMs' bridge; who has its frames takes care of them.
+  PortCapture(Mode mode, unsigned own_port, std::function<void()> wake);
   ~PortCapture();
   PortCapture(const PortCapture&) = delete;
   PortCapture& operator=(const PortCapture&) = delete;

@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "core/forward/event_queue.h"
+#include "core/forward/flooded_frames.h"
 #include "core/forward/hold_table.h"
 #include "core/forward/session_table.h"
 #include "core/forward/silence.h"
@@ -129,6 +130,8 @@ struct Forwarder::Impl {
         (void)hold(now, *info, *destination, NodeId{}, 0, frame);
       } else if (now < destination->hold.until_max) {
         send_home(now, 0, frame, *info, *destination);
+      } else {
+        flooded.push(now, info->destination, frame);
       }
       return;
     }
@@ -385,6 +388,12 @@ struct Forwarder::Impl {
     const bool same_sessions = next->sessions_version != 0 && next->sessions_version == snapshot->sessions_version;
     if (!same_sessions) sessions.handle_snapshot(now, *next);
     snapshot = std::move(next);
+    flooded.take_if(now, [&](const FloodedFrame& flood) {
+      const VmView* vm = find_vm(flood.vm);
+      const bool left = vm != nullptr && (vm->hold.unplugged || vm->place == VmView::Place::Remote);
+      const Result<FrameInfo> info = parse_frame(flood.frame);
+      return left && info && holds.concerns(now, *vm) && hold(now, *info, *vm, NodeId{}, 0, flood.frame);
+    });
   }
 
   void handle_send(TimePoint now, const SendFrame& command, DatagramBatch& out) {
@@ -403,6 +412,7 @@ struct Forwarder::Impl {
   ForwarderCounters counters;
   EventQueue events;
   HoldTable holds;
+  FloodedFrames flooded;
   SessionTable sessions;
   std::shared_ptr<const Snapshot> snapshot = std::make_shared<const Snapshot>();
   VmSilence vm_silence;

@@ -25,6 +25,7 @@ namespace rove {
 namespace {
 
 const MacAddress kVm = mac_of("02:00:00:00:00:0a");
+constexpr unsigned kNoPort = 0;  // of rove's own
 const MacAddress kOther = mac_of("02:00:00:00:00:0b");
 
 Bytes numbered(const MacAddress& to, std::uint8_t number) {
@@ -37,7 +38,7 @@ struct Port {
       : woken(check_syscall("eventfd", eventfd(0, EFD_NONBLOCK))),
         tap(open_tap({.name = "vm0", .mtu = 1400, .bridge = bridge})),
         sender(std::in_place, tap->ifindex),
-        capture(mode, [fd = woken.get()] {
+        capture(mode, kNoPort, [fd = woken.get()] {
           const std::uint64_t one = 1;
           CHECK(write(fd, &one, sizeof one) == sizeof one);
         }) {

@@ -177,6 +177,39 @@ TEST_CASE("Forwarder: everything for a VM without a hypervisor is held, its neig
   CHECK(pair.b.take_events_of<HomeboundFrame>().size() == 1);
 }
 
+TEST_CASE("Forwarder: what the bridge floods just before it is known that a VM has no hypervisor is held too") {
+  Moving m;
+  const MacAddress neighbour = mac_of("02:00:00:00:00:0e");
+  m.c.snapshot.vms[neighbour] = local_vm({ip_of("10.77.0.14")});
+  m.c.snapshot.vms[m.vm_b].hold = {};
+  m.c.publish();
+  const auto flood = [&](std::uint8_t number) {
+    m.c.take_frame(ipv4_frame(m.vm_b, neighbour, ip_of("10.77.0.14"), m.ip_b, Bytes(8, number)));
+  };
+  flood('0');
+  m.c.now += 21ms;  // too long ago: the VM had it
+  flood('1');
+  m.c.now += 5ms;
+  flood('2');
+  CHECK(m.c.forwarder.counters().frames_held == 0);
+
+  m.c.snapshot.vms[m.vm_b].hold = {7, m.c.now + 300ms, m.c.now + 300ms, true};
+  m.c.publish();
+  flood('3');
+  CHECK(m.c.forwarder.counters().frames_held == 3);
+  m.c.publish();
+  CHECK(m.c.forwarder.counters().frames_held == 3);
+
+  // It went to b.
+  VmView left = remote_vm(m.b, {m.ip_b});
+  left.forward_until = kStart + 30s;
+  left.hold = m.c.snapshot.vms[m.vm_b].hold;
+  m.c.snapshot.vms[m.vm_b] = left;
+  m.c.publish();
+  m.c.forwarder.handle_command(m.c.now, EndHold{m.vm_b}, m.c.sent);
+  CHECK(m.release(m.c).datagrams == 3);
+}
+
 TEST_CASE("Forwarder: a neighbour's frame that the bridge gave to the TAP before it saw the VM goes to the VM's port") {
   Moving m;
   const MacAddress neighbour = mac_of("02:00:5e:10:00:0c");
