@@ -80,12 +80,12 @@ NodeIdentity make_identity(const NodeCredential& identity) {
 }
 
 // A host without the privilege still moves its VMs; what comes for them meanwhile is lost as on a switch.
-std::string start_capture(std::optional<PortCapture>& capture, Replay replay, unsigned own_port,
+std::string start_capture(std::optional<PortCapture>& capture, Replay replay, const TapDevice& tap,
                           const std::function<void()>& notify) {
   if (replay == Replay::Off) return {};
   try {
     const auto mode = replay == Replay::Exact ? PortCapture::Mode::Exact : PortCapture::Mode::AtLeastOnce;
-    capture.emplace(mode, own_port, notify);
+    capture.emplace(mode, PortCapture::OwnPort{tap.ifindex, tap.mac}, notify);
     return {};
   } catch (const std::system_error& error) {
     return "frames for paused VMs are lost: " + std::string{error.what()} +
@@ -131,7 +131,7 @@ void run_daemon(const DaemonOptions& options) {
   DhtLocation location{make_dht_config(identity, state.loaded(), underlay, families), notify};
   std::optional<PortCapture> capture;
   std::string capture_problem;
-  if (fdb) capture_problem = start_capture(capture, config.replay, tap.ifindex, notify);
+  if (fdb) capture_problem = start_capture(capture, config.replay, tap, notify);
   if (!capture_problem.empty()) log.write(LogLevel::Warn, "replay-off", {{"reason", capture_problem}});
   Node node{make_node_config(identity, state.loaded(), underlay.endpoints(), tap, capture.has_value()),
             make_identity(identity), location, random};

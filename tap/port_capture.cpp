@@ -112,7 +112,7 @@ struct PortCapture::Impl {
     TimePoint gone_at{};
   };
 
-  Impl(Mode mode_, unsigned own_port_, std::function<void()> wake_)
+  Impl(Mode mode_, const OwnPort& own_port_, std::function<void()> wake_)
       : mode(mode_),
         own_port(own_port_),
         wake_fd(check_syscall("create an eventfd", eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))),
@@ -307,10 +307,10 @@ struct PortCapture::Impl {
     const std::uint64_t lost = transit.socket.read([&](TransitSocket::Frame passing) {
       if (!passing.whole || !transit.ports.contains(passing.ifindex)) return;
       const Result<FrameInfo> info = parse_frame(passing.frame.frame);
-      if (!info || info->is_rarp()) return;  // our own, to move the bridge's entry
+      if (!info || info->is_rarp() || info->source == own_port.mac) return;  // moves the bridge's entry, or asks
       if (passing.outgoing) {
         // A flood to others is no delivery.
-        const bool ours = passing.ifindex == port || passing.ifindex == own_port;
+        const bool ours = passing.ifindex == port || passing.ifindex == own_port.ifindex;
         if (ours) transit.log.handle_out(passing.frame.frame, passing.ifindex == port);
       } else {
         transit.log.handle_in(std::move(passing.frame));
@@ -442,7 +442,7 @@ struct PortCapture::Impl {
   }
 
   const Mode mode;
-  const unsigned own_port;
+  const OwnPort own_port;
   const FileDescriptor wake_fd;
   const std::function<void()> wake;
   Mailbox<Command> commands;
@@ -466,7 +466,7 @@ struct PortCapture::Impl {
   std::thread thread;  // last: the rest exists when it starts
 };
 
-PortCapture::PortCapture(Mode mode, unsigned own_port, std::function<void()> wake)
+PortCapture::PortCapture(Mode mode, const OwnPort& own_port, std::function<void()> wake)
     : impl_(std::make_unique<Impl>(mode, own_port, std::move(wake))) {}
 PortCapture::~PortCapture() = default;
 

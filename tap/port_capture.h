@@ -45,8 +45,13 @@ class PortCapture {
 
   // `wake` is called from the thread when poll_captured() or poll_closed() has something new; thread-safe, and does not
   // block or throw. Throws std::system_error without CAP_NET_RAW.
-  // `own_port`: rove's TAP in the VMs' bridge; who has its frames takes care of them.
-  PortCapture(Mode mode, unsigned own_port, std::function<void()> wake);
+  // rove's TAP in the VMs' bridge: what comes out there is taken care of. What it asks VMs itself is for no new host.
+  struct OwnPort {
+    unsigned ifindex = 0;
+    MacAddress mac;
+  };
+
+  PortCapture(Mode mode, const OwnPort& own_port, std::function<void()> wake);
   ~PortCapture();
   PortCapture(const PortCapture&) = delete;
   PortCapture& operator=(const PortCapture&) = delete;

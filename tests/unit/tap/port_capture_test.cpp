@@ -25,7 +25,7 @@ namespace rove {
 namespace {
 
 const MacAddress kVm = mac_of("02:00:00:00:00:0a");
-constexpr unsigned kNoPort = 0;  // of rove's own
+const MacAddress kOwn = mac_of("02:00:00:00:00:0f");
 const MacAddress kOther = mac_of("02:00:00:00:00:0b");
 
 Bytes numbered(const MacAddress& to, std::uint8_t number) {
@@ -38,7 +38,7 @@ struct Port {
       : woken(check_syscall("eventfd", eventfd(0, EFD_NONBLOCK))),
         tap(open_tap({.name = "vm0", .mtu = 1400, .bridge = bridge})),
         sender(std::in_place, tap->ifindex),
-        capture(mode, kNoPort, [fd = woken.get()] {
+        capture(mode, {0, kOwn}, [fd = woken.get()] {
           const std::uint64_t one = 1;
           CHECK(write(fd, &one, sizeof one) == sizeof one);
         }) {
@@ -167,6 +167,7 @@ TEST_CASE("PortCapture: finds what the bridge drops at the port of a hypervisor 
   network.ip("link set vm0 type bridge_slave isolated on");
   network.ip("link set vm1 type bridge_slave isolated on");
   send(kOther, kVm, 201);
+  send(kOwn, kVm, 203);  // rove asks the VM
   send(kOther, kVm, 202);
   port.tap.reset();
 
