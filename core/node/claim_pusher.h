@@ -17,12 +17,15 @@
 
 namespace rove {
 
-// Waits between repetitions (docs/protocol.md §5): the first above a LAN's or a continent's round trip, and
-// five of them survive 20 % loss with a chance of failure below 10^-4. Who misses all hears it from the old
-// host's redirect, or from the location service.
-inline constexpr std::array<std::chrono::milliseconds, 5> kPushIntervals{
-    std::chrono::milliseconds{60}, std::chrono::milliseconds{120}, std::chrono::milliseconds{240},
-    std::chrono::milliseconds{480}, std::chrono::milliseconds{960}};
+// Waits between repetitions (docs/protocol.md §5): the first above a LAN's or a continent's round trip, and five of
+// them survive 20 % loss with a chance of failure below 10^-4. The later ones are for a path that is cut: longer
+// together than it takes until the peer counts as down (25 s, core/peer/peer.h), so that whoever can be reached again
+// before that hears it within 5 s, and whoever cannot gets every claim with the next session.
+inline constexpr std::array<std::chrono::milliseconds, 12> kPushIntervals{
+    std::chrono::milliseconds{60},   std::chrono::milliseconds{120},  std::chrono::milliseconds{240},
+    std::chrono::milliseconds{480},  std::chrono::milliseconds{960},  std::chrono::milliseconds{2000},
+    std::chrono::milliseconds{4000}, std::chrono::milliseconds{5000}, std::chrono::milliseconds{5000},
+    std::chrono::milliseconds{5000}, std::chrono::milliseconds{5000}, std::chrono::milliseconds{5000}};
 // Unacknowledged pushes; further ones are sent once and not repeated (counter pushes_limited).
 inline constexpr std::size_t kPushesMax = 65536;
 

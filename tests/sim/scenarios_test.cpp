@@ -10,6 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// A session's peers hear each other within a keep-alive, or two when one is lost.
+constexpr Duration kHealTime = 25s;
+
 // VM 0 starts on host 0; VM i on host i mod hosts.
 struct Scene {
   explicit Scene(std::size_t hosts = 4, std::size_t vms = 4, double loss = 0)
@@ -359,6 +362,24 @@ TEST_CASE("sim: an orderly shutdown withdraws the VMs' claims everywhere") {
   });
   scene.world.run_for(10s);
   CHECK(answered);
+}
+
+TEST_CASE("sim: who was cut off during a move hears of it when the cut heals, though nobody sends anything") {
+  for (const Duration cut : {Duration{1s}, Duration{5s}, Duration{12s}, Duration{20s}}) {
+    CAPTURE(cut.count());
+    Scene scene;
+    scene.talk(2, 0, 1s);
+    scene.world.run_for(2s);
+    const auto cut_off = scene.world.host(2).endpoint();
+    for (const std::size_t other : {0U, 1U, 3U})
+      scene.world.underlay().cut(scene.world.host(other).endpoint(), cut_off);
+    scene.world.migrate(0, 1);
+    scene.world.run_for(cut);
+    scene.world.underlay().heal_all();
+    scene.world.run_for(kHealTime);
+
+    scene.check_agreement();
+  }
 }
 
 }  // namespace rove::sim
