@@ -100,7 +100,6 @@ void run_daemon(const DaemonOptions& options) {
   Log log{config.log_level};
   SystemRandom random;
   const std::string nice_problem = set_nice(config.nice);  // before any thread
-  if (!nice_problem.empty()) log.write(LogLevel::Warn, "nice-refused", {{"reason", nice_problem}});
 
   const NodeCredential identity = load_credential(config.credential);
   verify_credential(identity, config.credential, read_clocks().wall);
@@ -123,6 +122,7 @@ void run_daemon(const DaemonOptions& options) {
   UdpSocketPair sockets = bind_underlay(config.listen);
   const Families families{.v4 = sockets.v4.has_value(), .v6 = sockets.v6.has_value()};
   TapDevice tap = open_tap({.name = config.tap, .mtu = network.inner_mtu, .bridge = config.bridge});
+  if (!nice_problem.empty()) log.write(LogLevel::Warn, "nice-refused", {{"reason", nice_problem}});
   std::optional<FdbMonitor> fdb;
   if (tap.bridge_ifindex != 0) fdb.emplace(tap.bridge_ifindex);
 

@@ -117,7 +117,7 @@ def table(moves):
 
 
 def over_reference(moves, role):
-    """How much the subject's gap beyond the pause exceeds the reference's, in ms: of the medians, of the 9th deciles."""
+    """How much the subject's gap beyond the pause exceeds the reference's, in ms: the medians, the 9th deciles."""
     subject, reference = (beyond_pause(of_system(moves, system), role) for system in (SUBJECT, REFERENCE))
     if not subject or not reference:
         return None
