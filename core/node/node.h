@@ -204,6 +204,8 @@ class Node {
   [[nodiscard]] std::vector<VmStatus> vms(Now now) const;
   // nullopt: this node had no part in any, or nobody claims the IP. An IP stands for the MAC that has it now.
   [[nodiscard]] std::optional<VmMoves> moves(const VmAddress& address) const;
+  // The claim that decides about the address here, without asking anybody; nullptr: none. Valid until the next call.
+  [[nodiscard]] const Claim* known_claim(const VmAddress& address) const;
 
  private:
   struct Impl;

@@ -30,6 +30,11 @@ void Node::Impl::note_step(Now now, const MacAddress& mac, MoveStep step, const 
   if (timeline.handle_step(now.steady, mac, step)) report(now, kind_of(step), peer, mac, "");
 }
 
+const Claim* Node::known_claim(const VmAddress& address) const {
+  const SignedClaim* claim = impl_->claims.find_any(address);
+  return claim == nullptr ? nullptr : &claim->claim;
+}
+
 std::optional<VmMoves> Node::moves(const VmAddress& address) const {
   MacAddress mac;
   if (address.is_mac()) {

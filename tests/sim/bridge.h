@@ -28,11 +28,19 @@ class Bridge {
   }
 
   // Nobody reads from the port any more, though it is there: a hypervisor that has stopped its guest. What goes there
-  // is kept for take_unread(), also after remove_port().
+  // is kept, also after remove_port().
   void pause_port(Port port) {
     ports_[port] = [this, port](const Bytes& frame) { unread_[port].push_back(frame); };
   }
-  [[nodiscard]] std::vector<Bytes> take_unread(Port port) { return std::exchange(unread_[port], {}); }
+  [[nodiscard]] const std::vector<Bytes>& unread(Port port) { return unread_[port]; }
+  // Somebody reads again, what was kept first.
+  void resume_port(Port port, const Output& out) {
+    ports_[port] = out;
+    for (const Bytes& frame : std::exchange(unread_[port], {})) output(port, frame);
+  }
+  void for_each_entry(const std::function<void(const MacAddress& mac, Port port)>& visit) const {
+    for (const auto& [mac, entry] : entries_) visit(mac, entry.port);
+  }
   // To the port directly: nothing is learned.
   void write_port(Port port, const Bytes& frame) { output(port, frame); }
 

@@ -79,6 +79,11 @@ class FakeLocations final : public World::Locations {
     return std::make_unique<FakeHostLocation>(*this, known->second);
   }
 
+  void set_group(const Endpoint& host, int group) override {
+    const auto known = numbers_.find(host);
+    if (known != numbers_.end()) network_.set_group(known->second, group);
+  }
+
   [[nodiscard]] FakeLocation& node(std::size_t number) { return network_.node(number); }
   void stop(std::size_t number) {
     hosts_.erase(number);

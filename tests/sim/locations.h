@@ -18,6 +18,10 @@ struct World::Locations {
 
   [[nodiscard]] virtual std::unique_ptr<SimLocation> make(SimHost& host, const Endpoint& bootstrap) = 0;
 
+  // Only hosts of the same group reach each other. For services without datagrams of their own, which no cut of the
+  // underlay concerns.
+  virtual void set_group(const Endpoint& /*host*/, int /*group*/) {}
+
   [[nodiscard]] static std::unique_ptr<Locations> create(LocationKind kind, VirtualTime& time, std::uint64_t seed,
                                                          Duration delay);
 };

@@ -62,6 +62,10 @@ void SimHost::start() {
   forwarder_ = std::make_unique<Forwarder>(ForwarderConfig{});
   underlay_.attach(endpoint_, [this](const Endpoint& from, const Bytes& datagram) { handle_datagram(from, datagram); });
   node_->handle_start(now());
+  // A daemon reads its bridge's entries first.
+  std::map<MacAddress, bool> entries;
+  bridge_.for_each_entry([&](const MacAddress& mac, Bridge::Port port) { entries[mac] = port == tap_port_; });
+  for (const auto& [mac, on_tap] : entries) node_->handle_bridge_event(now(), {mac, on_tap, false});
   turn();
 }
 
@@ -176,8 +180,8 @@ bool SimHost::turn_once() {
   while (const auto vm = node_->poll_capture_request()) {
     moved = true;
     std::vector<PortFrame> frames;
-    for (Bytes& frame : bridge_.take_unread(ports_[*vm])) {
-      if (MacAddress::from_bytes(frame.data()) == *vm) frames.push_back({std::move(frame), false});
+    for (const Bytes& frame : bridge_.unread(ports_[*vm])) {
+      if (MacAddress::from_bytes(frame.data()) == *vm) frames.push_back({frame, false});
     }
     node_->handle_captured(now(), *vm, std::move(frames), 0);
   }

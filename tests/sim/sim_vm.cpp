@@ -52,12 +52,24 @@ void SimVm::unplug() {
   ++generation_;
 }
 
-std::function<void()> SimVm::pause() {
-  if (bridge_ == nullptr) return [] {};
-  Bridge* const bridge = std::exchange(bridge_, nullptr);
-  bridge->pause_port(port_);
+SimVm::Left SimVm::pause() {
+  if (bridge_ == nullptr) return {};
+  const Left left{std::exchange(bridge_, nullptr), port_};
+  left.bridge->pause_port(port_);
   ++generation_;
-  return [bridge, port = port_] { bridge->remove_port(port); };
+  return left;
+}
+
+void SimVm::resume(const Left& left) {
+  bridge_ = left.bridge;
+  port_ = left.port;
+  ++generation_;
+  bridge_->resume_port(port_, [this](const Bytes& frame) { receive(frame); });
+}
+
+void SimVm::take_address(const IpAddress& ip) {
+  more_ips_.insert(ip);
+  transmit(make_gratuitous_arp({mac_, ip}));
 }
 
 void SimVm::announce_arrival() {
@@ -95,10 +107,10 @@ void SimVm::transmit(const Bytes& frame) {
 void SimVm::receive(const Bytes& frame) {
   const auto info = parse_frame(frame);
   if (!info || (info->destination != mac_ && !info->destination.is_group())) return;
-  if (info->kind == FrameKind::ArpRequest && find_asked(*info) == ip_ && info->source_ip) {
+  if (info->kind == FrameKind::ArpRequest && owns(find_asked(*info)) && info->source_ip) {
     // A probe (RFC 5227) is answered too, as Linux does, and teaches nothing.
     if (!is_address_probe(*info)) arp_[*info->source_ip] = {info->source, time_.steady() + kArpLifetime};
-    transmit(make_arp_reply({mac_, ip_}, {info->source, *info->source_ip}));
+    transmit(make_arp_reply({mac_, *find_asked(*info)}, {info->source, *info->source_ip}));
     return;
   }
   if (info->kind == FrameKind::ArpReply && info->source_ip && info->sender_mac) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -27,14 +28,25 @@ class SimVm {
   void plug(Bridge& bridge);
   // Gone from its host at once: sends and receives nothing.
   void unplug();
-  // Paused: its port stays, and nobody reads it. Returns what removes the port, for when its hypervisor leaves.
-  [[nodiscard]] std::function<void()> pause();
+  // Paused: its port stays, and nobody reads it, until it is closed or the VM is resumed there.
+  struct Left {
+    Bridge* bridge = nullptr;
+    Bridge::Port port = 0;
+    void close() const {
+      if (bridge != nullptr) bridge->remove_port(port);
+    }
+  };
+  [[nodiscard]] Left pause();
+  void resume(const Left& left);
   [[nodiscard]] bool is_plugged() const { return bridge_ != nullptr; }
 
   // What QEMU sends for a guest that has arrived: five RARP frames within 800 ms.
   void announce_arrival();
   // Gratuitous ARP, as a guest sends when its interface comes up.
   void announce_address();
+  // One address more, announced and answered for, or given up without a word.
+  void take_address(const IpAddress& ip);
+  void give_up_address(const IpAddress& ip) { more_ips_.erase(ip); }
   // Sends one numbered datagram; asks for the destination's MAC first when it is not known.
   void send(const IpAddress& to);
 
@@ -49,12 +61,16 @@ class SimVm {
   [[nodiscard]] std::uint32_t sent_to(const IpAddress& ip) const;
 
  private:
+  [[nodiscard]] bool owns(const std::optional<IpAddress>& ip) const {
+    return ip && (*ip == ip_ || more_ips_.contains(*ip));
+  }
   void transmit(const Bytes& frame);
   void receive(const Bytes& frame);
 
   VirtualTime& time_;
   MacAddress mac_;
   IpAddress ip_;
+  std::set<IpAddress> more_ips_;
   Bridge* bridge_ = nullptr;
   Bridge::Port port_ = 0;
   std::uint64_t generation_ = 0;  // of being plugged in; late announces of an earlier one are not sent

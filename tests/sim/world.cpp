@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/wire/neighbor.h"
 #include "tests/sim/locations.h"
 
 namespace rove::sim {
@@ -74,9 +75,41 @@ void World::migrate(std::size_t vm, std::size_t to, bool announce) {
   time_.after(kDowntime, [this, vm, to, announce, leave] {
     vms_[vm]->plug(hosts_[to]->bridge());
     moving_[vm] = false;
-    time_.after(kLeaveTime, leave);
+    time_.after(kLeaveTime, [leave] { leave.close(); });
     if (announce) vms_[vm]->announce_arrival();
   });
+}
+
+void World::cancel_migration(std::size_t vm, std::size_t to, bool announce, Duration resumed_after) {
+  const auto left = vms_.at(vm)->pause();
+  moving_.at(vm) = true;
+  if (announce) {
+    // The other hypervisor's port: it says who would be there, and answers nothing.
+    Bridge& bridge = hosts_.at(to)->bridge();
+    const Bridge::Port port = bridge.add_port([](const Bytes&) {});
+    bridge.input(port, make_rarp_announce(vms_[vm]->mac()));
+    time_.after(resumed_after / 2,
+                [&bridge, port, mac = vms_[vm]->mac()] { bridge.input(port, make_rarp_announce(mac)); });
+    time_.after(resumed_after, [&bridge, port] { bridge.remove_port(port); });
+  }
+  time_.after(resumed_after, [this, vm, left] {
+    vms_[vm]->resume(left);
+    moving_[vm] = false;
+  });
+}
+
+void World::split(const std::vector<bool>& second) {
+  for (std::size_t a = 0; a < hosts_.size(); ++a) {
+    locations_->set_group(hosts_[a]->endpoint(), second.at(a) ? 1 : 0);
+    for (std::size_t b = 0; b < a; ++b) {
+      if (second[a] != second[b]) underlay_.cut(hosts_[a]->endpoint(), hosts_[b]->endpoint());
+    }
+  }
+}
+
+void World::heal() {
+  underlay_.heal_all();
+  for (const auto& host : hosts_) locations_->set_group(host->endpoint(), 0);
 }
 
 void World::run_random(Duration duration, Duration move_interval, Duration send_interval) {

@@ -44,6 +44,14 @@ class World {
 
   // Pauses the VM now, plugs it in at `to` after kDowntime, with QEMU's announce.
   void migrate(std::size_t vm, std::size_t to, bool announce = true);
+  // The target's hypervisor announces the VM, if `announce`, and then the source's resumes it after all.
+  void cancel_migration(std::size_t vm, std::size_t to, bool announce, Duration resumed_after);
+  // Two parts that do not reach each other, until heal(). `second` names the hosts of the second one.
+  void split(const std::vector<bool>& second);
+  void heal();
+  [[nodiscard]] bool is_moving(std::size_t vm) const { return moving_.at(vm); }
+  [[nodiscard]] std::size_t hosts() const { return hosts_.size(); }
+  [[nodiscard]] std::size_t vms() const { return vms_.size(); }
   // Random migrations and datagrams for a while: each VM moves every `move_interval` and sends every
   // `send_interval`, on average.
   void run_random(Duration duration, Duration move_interval, Duration send_interval);
