@@ -284,6 +284,12 @@ void Node::Impl::handle_timeout(Now now) {
     claims_expire_at = now.steady + kExpireInterval;
     if (claims.expire(now.wall)) refresh_all_views();
   }
+  while (!presence_checks.empty() && presence_checks.front().at <= now.steady) {
+    const LocalVm* vm = vms.find(presence_checks.front().mac);
+    // To all of the bridge, which has been told that the VM is behind our TAP.
+    if (vm != nullptr && vm->is_forwarding()) ask_presence(std::nullopt, vm->claim.claim.ips);
+    presence_checks.pop_front();
+  }
   while (!injections.empty() && injections.front().at <= now.steady) {
     const MacAddress mac = injections.front().mac;
     injections.pop_front();
@@ -381,6 +387,7 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   next = earlier(next, replay_timeout());
   next = earlier(next, std::min(own_record_refresh, claims_expire_at));
   if (!injections.empty()) next = earlier(next, injections.front().at);
+  if (!presence_checks.empty()) next = earlier(next, presence_checks.front().at);
   if (!unproven.empty()) next = earlier(next, unproven.front().deadline);
   for (const auto& [mac, arrival] : arrivals) next = earlier(next, arrival.deadline);
   for (const OperatorLookup& lookup : operator_lookups) next = earlier(next, lookup.deadline);

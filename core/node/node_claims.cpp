@@ -31,6 +31,10 @@ bool has_room(const std::vector<IpAddress>& ips, const IpAddress& ip) {
          }) < static_cast<std::ptrdiff_t>(kClaimAddressesMax);
 }
 
+bool is_older_than(const Claim& claim, Duration age, WallTime now) {
+  return next_sequence(0, now - std::chrono::duration_cast<std::chrono::milliseconds>(age)) > claim.sequence;
+}
+
 std::string sequence_detail(const Claim& claim) {
   std::string ips;
   for (const IpAddress& ip : claim.ips) ips += (ips.empty() ? "" : ",") + to_string(ip);
@@ -48,13 +52,21 @@ bool Node::Impl::may_claim_ip(const IpAddress& ip) const {
   return ours && own_certificate->allows(ip);
 }
 
-bool Node::Impl::note_presence(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip) {
+bool Node::Impl::note_presence(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip, bool announces) {
   const LocalVm* vm = vms.find(mac);
   const VmAction action = vms.handle(now.steady, mac, VmEvent::Signal);
   if (vm != nullptr && vm->is_live()) {
     silent_vms.handle_heard(now.steady, mac);
     std::vector<IpAddress> ips = vm->claim.claim.ips;
-    if (!ip || contains(ips, *ip)) return true;
+    if (!ip) return true;
+    if (contains(ips, *ip)) {
+      // An address of a service came back to this VM (VRRP), or another one's host claimed it again with all that it
+      // once had. Two that both insist get it in turn.
+      const SignedClaim* holder = announces ? claims.find(VmAddress{*ip}) : nullptr;
+      const bool elsewhere = holder != nullptr && holder->claim.mac != mac;
+      if (elsewhere && is_older_than(vm->claim.claim, kInsistTime, now.wall)) claim_here(now, mac, std::move(ips));
+      return true;
+    }
     if (!may_claim_ip(*ip) || !has_room(ips, *ip)) {
       ++counters.addresses_not_allowed;
       return true;
@@ -99,7 +111,7 @@ void Node::Impl::arrive(Now now, const MacAddress& mac, const std::optional<IpAd
     return;
   }
   const bool elsewhere = known != nullptr && known->claim.state == ClaimState::Live && known->claim.owner != own_key;
-  if (!certain && elsewhere) return;
+  if (!certain && elsewhere) return ask_presence(mac, known->claim.ips);  // its answer is certain
 
   const auto [it, is_new] = arrivals.try_emplace(mac);
   if (is_new && arrivals.size() > kArrivalsMax) {
@@ -111,6 +123,11 @@ void Node::Impl::arrive(Now now, const MacAddress& mac, const std::optional<IpAd
   it->second.certain = is_new ? certain : it->second.certain || certain;
   if (!is_new) return;
   it->second.deadline = now.steady + kArrivalTime;
+  it->second.patience = certain ? it->second.deadline : now.steady + kArrivalPatience;
+  ask_about_arrival(now, mac);
+}
+
+void Node::Impl::ask_about_arrival(Now now, const MacAddress& mac) {
   arrival_lookups[location.lookup(keys.of(VmAddress{mac}), true)] = mac;
   // The old host, or any peer that it told, knows the addresses a round trip earlier.
   for (const PeerInfo& peer : peers.peers()) {
@@ -124,10 +141,18 @@ void Node::Impl::finish_arrivals(Now now) {
     if (arrival.deadline <= now.steady) due.emplace_back(mac, arrival);
   }
   for (const auto& [mac, arrival] : due) {
-    arrivals.erase(mac);
     const SignedClaim* known = claims.find_any(VmAddress{mac});
+    if (known == nullptr && !arrival.certain && now.steady < arrival.patience) {
+      arrivals[mac].deadline = now.steady + kArrivalTime;
+      ask_about_arrival(now, mac);
+      continue;
+    }
+    arrivals.erase(mac);
     const bool elsewhere = known != nullptr && known->claim.state == ClaimState::Live && known->claim.owner != own_key;
-    if (!arrival.certain && elsewhere) continue;
+    if (!arrival.certain && elsewhere) {
+      ask_presence(mac, known->claim.ips);
+      continue;
+    }
     if (!vms.is_live(mac)) claim_here(now, mac, addresses_for_arrival(mac, arrival.ip));
   }
   std::erase_if(arrival_lookups, [this](const auto& entry) { return !arrivals.contains(entry.second); });
@@ -279,7 +304,10 @@ void Node::Impl::handle_vm_timers(Now now) {
   for (const VmTable::Due& due : vms.take_due(now.steady)) {
     switch (due.action) {
       case VmAction::Refresh: refresh_claim(now, due.mac); break;
-      case VmAction::Probe: ask_presence(due.mac, vms.find(due.mac)->claim.claim.ips); break;
+      case VmAction::Probe:
+        ask_presence(due.mac, vms.find(due.mac)->claim.claim.ips);
+        handle_vm_silent(now, due.mac);  // or it is elsewhere, and the first search for it was lost
+        break;
       case VmAction::Release: release_vm(now, due.mac, "reason=silent"); break;
       case VmAction::Forget:
         if (due.before == VmState::Absent) withdraw(vms.find(due.mac)->claim);
@@ -329,7 +357,7 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
       return;
     case ClaimVerdict::Older:
       ++counters.claims_older;
-      if (owner == own_id) recover_addresses(now, claim);
+      recover_addresses(now, claim);
       // Whoever still believes it hears of the newer one.
       if (const SignedClaim* newer = claims.find_any(VmAddress{claim.mac});
           newer != nullptr && !bringer.is_zero() && newer->id != signed_claim.id) {
@@ -366,8 +394,10 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
 // A claim of ours from before a restart: the VM is here still, and has the addresses that it did not show us again yet.
 void Node::Impl::recover_addresses(Now now, const Claim& claim) {
   const LocalVm* vm = vms.find(claim.mac);
-  if (vm == nullptr || !vm->is_live()) return;
-  if (claim.state != ClaimState::Live || claim.sequence >= first_sequence) return;
+  if (vm == nullptr || !vm->is_live() || claim.state != ClaimState::Live) return;
+  // Our own from before this start; or anybody's for a VM that we had to claim without knowing any address of it.
+  const bool earlier = claim.owner == own_key && claim.sequence < first_sequence;
+  if (!earlier && !vm->claim.claim.ips.empty()) return;
   std::vector<IpAddress> ips = vm->claim.claim.ips;
   for (const IpAddress& ip : claim.ips) {
     const SignedClaim* holder = claims.find(VmAddress{ip});
@@ -390,6 +420,13 @@ void Node::Impl::yield_to(Now now, const Claim& claim) {
                                           [](const Injection& a, const Injection& b) { return a.at < b.at; });
       injections.insert(after, injection);
     }
+  }
+  for (const auto delay : kPresenceCheckTimes) {
+    if (presence_checks.size() >= kPresenceChecksMax) break;
+    const Injection check{now.steady + delay, mac};
+    const auto after = std::upper_bound(presence_checks.begin(), presence_checks.end(), check,
+                                        [](const Injection& a, const Injection& b) { return a.at < b.at; });
+    presence_checks.insert(after, check);
   }
   if (peers.is_up(node_id_of(claim.owner))) begin_replay(now, mac);
   report(now, NodeEvent::Kind::VmMovedAway, node_id_of(claim.owner), mac, sequence_detail(claim));

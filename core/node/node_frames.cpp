@@ -33,7 +33,8 @@ void Node::Impl::handle_frame(Now now, BytesView frame) {
   }
   if (info->source == config.tap_mac) return;
   note_signal(now, info->source, signal_of(*info));
-  if (!note_presence(now, info->source, info->is_rarp() ? std::nullopt : shown_ip(*info))) {
+  const bool announces = is_gratuitous_arp(*info) || info->kind == FrameKind::NeighborAdvertisement;
+  if (!note_presence(now, info->source, info->is_rarp() ? std::nullopt : shown_ip(*info), announces)) {
     ++counters.frames_stale;
     return;
   }

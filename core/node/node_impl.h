@@ -44,6 +44,11 @@ inline constexpr std::size_t kUnprovenMax = 64;
 // A VM that announced only its MAC: how long its addresses are looked for before the MAC is claimed alone.
 inline constexpr std::chrono::milliseconds kArrivalTime{500};
 inline constexpr std::size_t kArrivalsMax = 1024;
+// A VM that says nothing, and that this node finds in its bridge when it starts: nobody can be asked yet, and a claim
+// without its addresses would take them away from it.
+inline constexpr std::chrono::seconds kArrivalPatience{10};
+// A VM that announces an address which another one holds claims it again at most so often.
+inline constexpr std::chrono::seconds kInsistTime{1};
 // What the bridge learned before this node started may be stale: for this long it counts only after a lookup.
 inline constexpr std::chrono::seconds kBridgeSettleTime{1};
 // Keys watched in the location service, and how long after the last frame.
@@ -64,6 +69,12 @@ inline constexpr std::chrono::minutes kNodeRecordLifetime{30};
 // way when it left, may have won it back.
 inline constexpr std::array<std::chrono::milliseconds, 3> kInjectTimes{
     std::chrono::milliseconds{0}, std::chrono::milliseconds{30}, std::chrono::milliseconds{200}};
+// So long after it yielded a VM, a host asks its own bridge whether that is here all the same: it came back meanwhile,
+// or the newer claim was made while a partition kept this host's from being heard. A moved VM has left its port by
+// then.
+inline constexpr std::array<std::chrono::milliseconds, 2> kPresenceCheckTimes{std::chrono::milliseconds{1000},
+                                                                              std::chrono::milliseconds{4000}};
+inline constexpr std::size_t kPresenceChecksMax = 4096;
 // A wish to reach a node without known endpoints is looked up at most this often.
 inline constexpr std::chrono::seconds kRecordAskInterval{1};
 // Claims that are over leave the table this often; until then they could only be those of hosts that died.
@@ -179,8 +190,9 @@ struct Node::Impl {
 
   // ---- node_claims.cpp
   // Something tells that this MAC (with this IP) is here. False when the sender must not be taken at its word now.
-  bool note_presence(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip);
+  bool note_presence(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip, bool announces);
   void arrive(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip, bool certain);
+  void ask_about_arrival(Now now, const MacAddress& mac);
   void finish_arrivals(Now now);
   void claim_here(Now now, const MacAddress& mac, std::vector<IpAddress> ips);
   [[nodiscard]] bool may_claim_ip(const IpAddress& ip) const;
@@ -204,6 +216,7 @@ struct Node::Impl {
 
   // ---- node_location.cpp
   void handle_location(Now now);
+  void look_for_addresses();
   void handle_found(Now now, const RecordFound& found);
   void handle_lookup_done(Now now, const LookupDone& done);
   void offer_node_record(Now now, BytesView encoded, const NodeId& bringer);
@@ -290,7 +303,8 @@ struct Node::Impl {
   struct Arrival {
     std::optional<IpAddress> ip;
     TimePoint deadline{};
-    bool certain = true;  // false: only what an old bridge entry says
+    TimePoint patience{};  // until then it is asked again, if not certain
+    bool certain = true;   // false: only what an old bridge entry says
   };
   std::map<MacAddress, Arrival> arrivals;
   std::map<LookupId, MacAddress> arrival_lookups;
@@ -307,7 +321,8 @@ struct Node::Impl {
     TimePoint at{};
     MacAddress mac;
   };
-  std::deque<Injection> injections;  // in order of time
+  std::deque<Injection> injections;       // in order of time
+  std::deque<Injection> presence_checks;  // in order of time
 
   // Replays; as bounded as the local VMs.
   std::map<MacAddress, TimePoint> replays;   // under way: VMs that left → when they are late

@@ -16,9 +16,17 @@ void Node::Impl::handle_location(Now now) {
       if (status->connected != location_status.connected) {
         report(now, status->connected ? NodeEvent::Kind::LocationConnected : NodeEvent::Kind::LocationDisconnected,
                NodeId{}, std::nullopt, "nodes=" + std::to_string(status->nodes));
+        if (status->connected) look_for_addresses();
       }
       location_status = *status;
     }
+  }
+}
+
+// A VM that was found in the bridge when nobody could be asked, and that says nothing: its earlier claim has them.
+void Node::Impl::look_for_addresses() {
+  for (const auto& [mac, vm] : vms.vms()) {
+    if (vm.is_live() && vm.claim.claim.ips.empty()) (void)location.lookup(keys.of(VmAddress{mac}), true);
   }
 }
 
@@ -43,7 +51,7 @@ void Node::Impl::handle_lookup_done(Now now, const LookupDone& done) {
     arrival_lookups.erase(arrival);
     // A claim that waits for its certificate may still name the addresses: then the arrival's own time runs.
     const auto it = arrivals.find(mac);
-    if (it != arrivals.end() && !directory.has_held_claim(VmAddress{mac})) {
+    if (it != arrivals.end() && it->second.certain && !directory.has_held_claim(VmAddress{mac})) {
       it->second.deadline = now.steady;
       finish_arrivals(now);
     }

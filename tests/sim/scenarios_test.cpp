@@ -382,4 +382,78 @@ TEST_CASE("sim: who was cut off during a move hears of it when the cut heals, th
   }
 }
 
+TEST_CASE("sim: a daemon that starts anew finds a VM that came while it was dead, and that says nothing") {
+  Scene scene;
+  scene.world.host(1).kill();
+  scene.world.run_for(1s);
+  scene.world.migrate(0, 1);
+  scene.world.run_for(5s);
+  scene.world.host(1).start();
+  scene.world.run_for(20s);
+
+  scene.check_agreement();
+}
+
+TEST_CASE(
+    "sim: a daemon that starts anew knows the addresses of a VM that says nothing, and asks until somebody tells") {
+  Scene scene;
+  scene.world.host(0).kill();
+  scene.world.run_for(5s);
+  for (const std::size_t other : {1U, 2U, 3U}) {
+    scene.world.underlay().cut(scene.world.host(0).endpoint(), scene.world.host(other).endpoint());
+  }
+  scene.world.host(0).start();
+  scene.world.run_for(3s);
+  scene.world.underlay().heal_all();
+  scene.world.run_for(30s);
+
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: a VM that left and came back while its host was cut off stays, though the claim in between is newer") {
+  Scene scene;
+  for (const std::size_t other : {1U, 2U, 3U}) {
+    scene.world.underlay().cut(scene.world.host(0).endpoint(), scene.world.host(other).endpoint());
+  }
+  scene.world.migrate(0, 1);
+  scene.world.run_for(300ms);
+  scene.world.host(1).kill();  // it cannot tell that the VM left it
+  scene.world.migrate(0, 0);
+  scene.world.run_for(30s);
+  scene.world.underlay().heal_all();
+  scene.world.run_for(20s);
+  scene.world.host(1).start();
+  scene.world.run_for(30s);
+
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: an address that two VMs share is where it was announced last, also after the other's host restarted") {
+  Scene scene;
+  const IpAddress shared = *parse_ip("10.77.9.9");
+  const auto holder = [&] {
+    MacAddress mac;
+    scene.world.host(3).lookup(VmAddress{shared}, false, [&](const LookupResult& result) {
+      if (!result.error) mac = result.answers.at(0).claim.mac;
+    });
+    scene.world.run_for(5s);
+    return mac;
+  };
+  scene.world.vm(0).take_address(shared);
+  scene.world.run_for(2s);
+  CHECK(holder() == scene.world.vm(0).mac());
+  scene.world.vm(0).give_up_address(shared);
+  scene.world.vm(1).take_address(shared);
+  scene.world.run_for(2s);
+  CHECK(holder() == scene.world.vm(1).mac());
+
+  // Its host claims what the VM once had; the other announces itself again, as keepalived does.
+  REQUIRE(scene.world.host(0).node().claim(scene.world.time().now(), scene.world.vm(0).mac(),
+                                           {scene.world.vm(0).ip(), shared}));
+  scene.world.run_for(2s);
+  scene.world.vm(1).take_address(shared);
+  scene.world.run_for(2s);
+  CHECK(holder() == scene.world.vm(1).mac());
+}
+
 }  // namespace rove::sim
