@@ -377,6 +377,9 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
     // A claim of ours from before a restart, or a departure of somebody who had it: the VM is here nevertheless.
     if (vms.handle(now.steady, claim.mac, VmEvent::Displaced) == VmAction::Claim) {
       claim_here(now, claim.mac, vms.find(claim.mac)->claim.claim.ips);
+    } else if (owner != own_id && !vms.is_live(claim.mac) && search_bucket.take(now.steady)) {
+      // It may be here all the same, unheard: it came while this daemon was down, or was resumed here and says nothing.
+      ask_presence(std::nullopt, claim.ips);
     }
   } else {
     if (vms.handle_foreign_claim(now.steady, claim.mac, owner) == VmAction::Yield) yield_to(now, claim);

@@ -18,6 +18,7 @@ void Node::Impl::handle_vm_silent(Now now, const MacAddress& mac) {
 }
 
 void Node::Impl::handle_vm_unplugged(Now now, const MacAddress& mac) {
+  arrivals.erase(mac);    // it left before it was claimed
   silent_vms.erase(mac);  // no trust, no waiting: it left its place
   if (vms.is_live(mac)) hold_unplugged(now, mac);
   handle_vm_silent(now, mac);

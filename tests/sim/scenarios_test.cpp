@@ -456,4 +456,41 @@ TEST_CASE("sim: an address that two VMs share is where it was announced last, al
   CHECK(holder() == scene.world.vm(1).mac());
 }
 
+TEST_CASE("sim: a VM that leaves while it is being found out what it may claim is not claimed") {
+  Scene scene;
+  SimVm passing{scene.world.time(), *parse_mac("02:77:00:00:99:01"), *parse_ip("10.77.99.1")};
+  passing.plug(scene.world.host(1).bridge());
+  passing.announce_arrival();
+  scene.world.run_for(5ms);  // less than any answer takes
+  passing.unplug();
+  scene.world.run_for(10s);
+
+  for (const std::size_t host : {0U, 1U, 2U, 3U}) {
+    const Claim* claim = scene.world.host(host).node().known_claim(VmAddress{passing.mac()});
+    CHECK_FALSE((claim != nullptr && claim->state == ClaimState::Live));
+  }
+}
+
+TEST_CASE(
+    "sim: a VM that was resumed where it had been, and is silent since, is found when the other host gives it up") {
+  Scene scene;
+  for (const std::size_t other : {0U, 2U, 3U}) {
+    scene.world.underlay().cut(scene.world.host(other).endpoint(), scene.world.host(1).endpoint());
+  }
+  scene.world.vm(0).unplug();
+  SimVm ghost{scene.world.time(), scene.world.vm(0).mac(), scene.world.vm(0).ip()};
+  ghost.plug(scene.world.host(1).bridge());
+  ghost.announce_arrival();
+  scene.world.run_for(900ms);
+  // It says its last word before the source hears of the other's claim.
+  scene.world.vm(0).plug(scene.world.host(0).bridge());
+  scene.world.vm(0).announce_address();
+  scene.world.underlay().heal_all();
+  scene.world.run_for(3s);
+  ghost.unplug();
+  scene.world.run_for(kHealTime);
+
+  scene.check_agreement();
+}
+
 }  // namespace rove::sim
