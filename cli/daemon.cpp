@@ -65,6 +65,7 @@ NodeConfig make_node_config(const NodeCredential& identity, const NodeState& sta
           .inner_mtu = identity.credential.network.inner_mtu,
           .endpoints = endpoints,
           .tap_mac = tap.mac,
+          .probe_mac = tap.probe_mac,
           .bridge_mac = tap.bridge_mac,
           .replays_frames = replays_frames,
           .aeads = 0,
@@ -85,7 +86,7 @@ std::string start_capture(std::optional<PortCapture>& capture, Replay replay, co
   if (replay == Replay::Off) return {};
   try {
     const auto mode = replay == Replay::Exact ? PortCapture::Mode::Exact : PortCapture::Mode::AtLeastOnce;
-    capture.emplace(mode, PortCapture::OwnPort{tap.ifindex, tap.mac}, notify);
+    capture.emplace(mode, PortCapture::OwnPort{tap.ifindex, tap.probe_mac}, notify);
     return {};
   } catch (const std::system_error& error) {
     return "frames for paused VMs are lost: " + std::string{error.what()} +

@@ -307,7 +307,7 @@ struct PortCapture::Impl {
     const std::uint64_t lost = transit.socket.read([&](TransitSocket::Frame passing) {
       if (!passing.whole || !transit.ports.contains(passing.ifindex)) return;
       const Result<FrameInfo> info = parse_frame(passing.frame.frame);
-      if (!info || info->is_rarp() || info->source == own_port.mac) return;  // moves the bridge's entry, or asks
+      if (!info || info->is_rarp() || info->source == own_port.probe_mac) return;  // moves the bridge's entry, or asks
       if (passing.outgoing) {
         // A flood to others is no delivery.
         const bool ours = passing.ifindex == port || passing.ifindex == own_port.ifindex;

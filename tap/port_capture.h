@@ -48,7 +48,7 @@ class PortCapture {
   // rove's TAP in the VMs' bridge: what comes out there is taken care of. What it asks VMs itself is for no new host.
   struct OwnPort {
     unsigned ifindex = 0;
-    MacAddress mac;
+    MacAddress probe_mac;
   };
 
   PortCapture(Mode mode, const OwnPort& own_port, std::function<void()> wake);

@@ -140,7 +140,7 @@ TapDevice open_tap(const TapOptions& options, Random& random) {
     throw std::runtime_error("mtu " + std::to_string(options.mtu) + ": must be " + std::to_string(kTapMtuMin) + " to " +
                              std::to_string(kTapMtuMax));
   }
-  TapDevice device{TapQueue{open_tun()}, 0, {}, 0, {}, false};
+  TapDevice device{TapQueue{open_tun()}, 0, {}, {}, 0, {}, false};
   create_tap(device.queue.fd(), options.name);
   configure_tap(device.queue.fd(), options.name);
   const auto link = find_link(options.name);
@@ -158,6 +158,7 @@ TapDevice open_tap(const TapOptions& options, Random& random) {
     device.bridge_mac = bridge.link.mac;
     device.bridge_created = bridge.created;
   }
+  device.probe_mac = random_mac(random);
   // Last: from here on frames come.
   set_link_up(*link, options.name, options.mtu);
   return device;

@@ -43,6 +43,9 @@ struct TapDevice {
   TapQueue queue;
   unsigned ifindex = 0;
   MacAddress mac;
+  // What VMs are asked from. Not `mac`: a bridge hands frames for a port's own address to the host's IP stack, and not
+  // out of the port; for any other it learns from the question that it is behind the TAP.
+  MacAddress probe_mac;
   unsigned bridge_ifindex = 0;  // 0: none
   MacAddress bridge_mac;
   bool bridge_created = false;

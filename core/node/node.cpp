@@ -476,7 +476,7 @@ void Node::handle_worker_event(Now now, WorkerEvent event) {
 }
 
 void Node::handle_bridge_event(Now now, const BridgeEvent& event) {
-  if (event.on_tap || event.mac == impl_->config.tap_mac) return;
+  if (event.on_tap || impl_->is_own_mac(event.mac)) return;
   if (event.gone) {
     (void)impl_->vms.handle(now.steady, event.mac, VmEvent::Unplugged);  // its timer asks later
     impl_->handle_vm_unplugged(now, event.mac);
@@ -522,7 +522,7 @@ void Node::handle_endpoints(Now now, std::vector<Endpoint> endpoints) {
 }
 
 Result<std::uint64_t> Node::claim(Now now, const MacAddress& mac, const std::vector<IpAddress>& ips) {
-  if (mac.is_group() || mac.is_zero() || mac == impl_->config.tap_mac) return fail(Error::Malformed);
+  if (mac.is_group() || mac.is_zero() || impl_->is_own_mac(mac)) return fail(Error::Malformed);
   std::vector<IpAddress> wanted = ips;
   if (wanted.empty()) wanted = impl_->addresses_for_arrival(mac, std::nullopt);
   std::sort(wanted.begin(), wanted.end());

@@ -35,6 +35,7 @@ struct NodeConfig {
   std::size_t inner_mtu = 1400;
   std::vector<Endpoint> endpoints;  // where others reach us, best first
   MacAddress tap_mac;               // the TAP's and the bridge's own MAC are never a VM's
+  MacAddress probe_mac;             // what VMs are asked from; frames to it come to us, those to the TAP's own do not
   MacAddress bridge_mac;
   bool replays_frames = false;         // the shell captures what goes to the VMs' ports, and can write to them
   std::uint8_t aeads = 0;              // 0: all that this CPU does well

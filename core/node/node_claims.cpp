@@ -96,7 +96,7 @@ std::vector<IpAddress> Node::Impl::addresses_for_arrival(const MacAddress& mac,
 }
 
 void Node::Impl::arrive(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip, bool certain) {
-  if (mac.is_group() || mac.is_zero() || mac == config.tap_mac) return;
+  if (mac.is_group() || mac.is_zero() || is_own_mac(mac)) return;
   if (vms.full() && vms.find(mac) == nullptr) {
     ++counters.vms_limited;
     return;

@@ -31,13 +31,14 @@ void Node::Impl::handle_frame(Now now, BytesView frame) {
     ++counters.frames_bad;
     return;
   }
-  if (info->source == config.tap_mac) return;
+  if (is_own_mac(info->source)) return;
   note_signal(now, info->source, signal_of(*info));
   const bool announces = is_gratuitous_arp(*info) || info->kind == FrameKind::NeighborAdvertisement;
   if (!note_presence(now, info->source, info->is_rarp() ? std::nullopt : shown_ip(*info), announces)) {
     ++counters.frames_stale;
     return;
   }
+  if (info->destination == config.probe_mac) return;  // an answer, to us
   route_frame(now, frame, *info);
 }
 

@@ -161,6 +161,9 @@ struct Node::Impl {
   void emit(WorkerCommand command);
   void report(Now now, NodeEvent::Kind kind, const NodeId& peer, std::optional<MacAddress> vm, std::string detail);
   [[nodiscard]] std::shared_ptr<const Snapshot> make_snapshot();
+  [[nodiscard]] bool is_own_mac(const MacAddress& mac) const {
+    return mac == config.tap_mac || mac == config.probe_mac;
+  }
   // What the packet path is to know of this MAC has changed.
   void refresh_view(const MacAddress& mac);
   void refresh_all_views();

@@ -80,11 +80,12 @@ void Node::Impl::handle_search(Now now, const NodeId& peer, const SearchMessage&
   ask_presence(std::nullopt, message.ips);
 }
 
-// A probe shows no sender address, so that no cache learns anything from it; the answer comes to the TAP's MAC.
+// A probe shows no sender address, so that no cache learns anything from it. The answer goes to a MAC that the bridge
+// has just learned behind our TAP.
 void Node::Impl::ask_presence(const std::optional<MacAddress>& at, const std::vector<IpAddress>& ips) {
   for (const IpAddress& ip : ips) {
     if (!may_claim_ip(ip)) continue;
-    const Neighbor nobody{config.tap_mac, ip.is_v4() ? IpAddress{} : *parse_ip("::")};
+    const Neighbor nobody{config.probe_mac, ip.is_v4() ? IpAddress{} : *parse_ip("::")};
     emit(WriteFrame{ip.is_v4() ? make_arp_request(nobody, ip, at.value_or(MacAddress::broadcast()))
                                : make_neighbor_solicitation(nobody, ip, at)});
   }

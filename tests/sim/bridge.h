@@ -21,6 +21,9 @@ class Bridge {
 
   Bridge(VirtualTime& time, Learned learned) : time_(time), learned_(std::move(learned)) {}
 
+  // A port's own address: frames for it end in the host's IP stack, as a Linux bridge's do.
+  void set_own(const MacAddress& mac) { own_ = mac; }
+
   Port add_port(Output output) {
     const Port port = ++last_port_;
     ports_[port] = std::move(output);
@@ -61,7 +64,8 @@ class Bridge {
     if (frame.size() < 14) return;
     const MacAddress destination = MacAddress::from_bytes(frame.data());
     const MacAddress source = MacAddress::from_bytes(frame.data() + 6);
-    if (!source.is_group()) learn(source, port);
+    if (!source.is_group() && source != own_) learn(source, port);
+    if (destination == own_) return;
     const auto known = entries_.find(destination);
     const bool fresh = known != entries_.end() && time_.steady() - known->second.heard < kAgeing;
     if (!destination.is_group() && fresh) {
@@ -99,6 +103,7 @@ class Bridge {
 
   VirtualTime& time_;
   Learned learned_;
+  MacAddress own_;
   Port last_port_ = 0;
   std::map<Port, Output> ports_;
   std::map<Port, std::vector<Bytes>> unread_;

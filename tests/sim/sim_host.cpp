@@ -53,6 +53,9 @@ void SimHost::start() {
   config.subnets = network_.subnets();
   config.endpoints = {endpoint_};
   config.tap_mac = tap_mac_of(endpoint_);
+  bridge_.set_own(config.tap_mac);
+  config.probe_mac = config.tap_mac;
+  config.probe_mac.octets[1] = 0x01;
   // What a daemon saves: its highest stamp, here the last one exactly.
   config.first_stamp = last_stamp_;
   config.replays_frames = true;

@@ -120,6 +120,29 @@ TEST_CASE("open_tap: a bridge that exists keeps its MAC, whatever joins and leav
   CHECK(find_link("vmbridge")->mac == before);
 }
 
+TEST_CASE("open_tap: what a VM answers to the probing MAC comes to the TAP, what it sends to the TAP's own does not") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  TapDevice device = open_tap({.name = "rovetap0", .mtu = 1400, .bridge = "vmbridge"});
+  TapDevice guest = open_tap({.name = "guesttap", .mtu = 1400, .bridge = "vmbridge"});
+  const auto from_to = [](const MacAddress& source, const MacAddress& destination) {
+    Bytes frame = test_frame(60, 1);
+    std::copy(destination.octets.begin(), destination.octets.end(), frame.begin());
+    std::copy(source.octets.begin(), source.octets.end(), frame.begin() + 6);
+    return frame;
+  };
+  const MacAddress vm = mac_of("52:54:00:00:00:01");
+  const Bytes question = from_to(device.probe_mac, vm);
+  const Bytes answer = from_to(vm, device.probe_mac);
+
+  CHECK(device.probe_mac != device.mac);
+  CHECK(device.queue.write(question));
+  CHECK(read_frame(guest.queue) == question);
+  CHECK(guest.queue.write(from_to(vm, device.mac)));
+  CHECK(guest.queue.write(answer));
+  CHECK(read_frame(device.queue) == answer);
+}
+
 TEST_CASE("open_tap: a snooping bridge with a querier still gives the TAP all multicast") {
   const PrivateNetwork network;
   if (!network.permitted()) return;
