@@ -7,6 +7,7 @@ namespace rove {
 
 LogLevel level_of(NodeEvent::Kind kind) {
   switch (kind) {
+    case NodeEvent::Kind::VmConflict: return LogLevel::Error;
     case NodeEvent::Kind::LocationDisconnected:
     case NodeEvent::Kind::ClaimRefused: return LogLevel::Warn;
     case NodeEvent::Kind::VmSignal:

@@ -105,6 +105,14 @@ ControlResponse OperatorDesk::claim(Now now, const ControlRequest& request) {
   if (sequence.error() == make_error_code(Error::Malformed)) {
     return error_of(ExitStatus::Usage, what, "no VM can have this MAC or one of these addresses");
   }
+  if (sequence.error() == make_error_code(Error::WrongState)) {
+    std::string other = "another host";
+    for (const VmConflict& conflict : node_.status().conflicts) {
+      if (conflict.mac == request.mac) other = conflict.other;
+    }
+    return error_of(ExitStatus::Conflict, what, "a VM with this MAC is alive at " + other + " and was there first",
+                    "switch one of them off, or give it a MAC of its own");
+  }
   return error_of(ExitStatus::Failure, what, sequence.error().message());
 }
 

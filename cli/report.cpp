@@ -177,6 +177,14 @@ std::string report_status(const StatusReport& report) {
   object["node_id"] = to_string(report.node.id);
   object["usable"] = report.usable;
   object["problems"] = report.problems;
+  object["conflicts"] = Json::array();
+  for (const VmConflict& conflict : report.node.conflicts) {
+    object["conflicts"].push_back(
+        {{"mac", to_string(conflict.mac)}, {"other", conflict.other}, {"muted_here", conflict.muted_here}});
+    object["problems"].push_back("VM " + to_string(conflict.mac) + " is alive here and at " + conflict.other +
+                                 (conflict.muted_here ? ": the one here came later and is cut off"
+                                                      : ": the one there came later and is cut off"));
+  }
   // A service without other nodes is connected to itself; an operator means others.
   const LocationStatus& location = report.node.location;
   object["location"] = {

@@ -20,6 +20,7 @@ std::string_view to_string(DropReason reason) {
     case DropReason::Misdirected: return "misdirected";
     case DropReason::BadMarker: return "bad_marker";
     case DropReason::Returned: return "returned";
+    case DropReason::Muted: return "muted";
   }
   return "unknown";
 }

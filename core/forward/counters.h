@@ -25,8 +25,9 @@ enum class DropReason : std::uint8_t {
   Misdirected,     // for a VM that lives elsewhere, and not lately here
   BadMarker,       // a marker of the wrong peer, or for a VM that it does not fit
   Returned,        // sent back by the host that a VM came back from, and still queued here
+  Muted,           // from the later one of two VMs with the same MAC
 };
-inline constexpr std::size_t kDropReasons = 16;
+inline constexpr std::size_t kDropReasons = 17;
 
 [[nodiscard]] std::string_view to_string(DropReason reason);
 

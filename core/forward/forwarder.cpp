@@ -109,15 +109,24 @@ struct Forwarder::Impl {
 
   // ---- from the TAP -----------------------------------------------------------------------------
 
+  // Its answers to our probes are for control: by ARP to the TAP's own MAC, which is no VM's; an advertisement to all
+  // nodes, as who asked had no address (RFC 4861 §7.2.4).
+  void handle_muted(BytesView frame, const FrameInfo& info) {
+    const bool to_vms = info.destination.is_group() || find_vm(info.destination) != nullptr;
+    if (to_vms && info.kind != FrameKind::NeighborAdvertisement) return drop(DropReason::Muted);
+    punt(frame);
+  }
+
   void handle_frame(TimePoint now, BytesView frame, DatagramBatch& out) {
     ++counters.frames_in;
     counters.bytes_in += frame.size();
     const Result<FrameInfo> info = parse_frame(frame);
     if (!info) return drop(DropReason::BadFrame);
     vm_silence.handle_heard(info->source);
+    const VmView* source = find_vm(info->source);
+    if (source != nullptr && source->muted) return handle_muted(frame, *info);
     if (info->destination.is_group() || info->is_rarp()) return punt(frame);
 
-    const VmView* source = find_vm(info->source);
     const bool known = source != nullptr && source->place == VmView::Place::Local && has_own_source(*info, *source);
     if (!known) return punt(frame);
 

@@ -23,6 +23,7 @@ struct VmView {
   Place place = Place::Local;
   NodeId owner{};                // Remote: who hosts it
   std::vector<IpAddress> ips{};  // of its current claim: what it may send from
+  bool muted = false;            // Remote: another of the same MAC is here, and sends nothing
   bool sourceless = false;       // any source IP may be used (a router)
   // Who had it before us, and until when that node may forward to us. Also of a VM that moved on since: what comes
   // from its owner before us goes on to its owner after us.

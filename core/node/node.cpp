@@ -56,6 +56,8 @@ std::string_view to_string(NodeEvent::Kind kind) {
     case NodeEvent::Kind::VmFrameDirect: return "vm-frame-direct";
     case NodeEvent::Kind::VmRedirected: return "vm-redirected";
     case NodeEvent::Kind::VmReplayed: return "vm-replayed";
+    case NodeEvent::Kind::VmConflict: return "vm-conflict";
+    case NodeEvent::Kind::VmConflictEnded: return "vm-conflict-ended";
   }
   return "unknown";
 }
@@ -180,6 +182,7 @@ void Node::Impl::handle_peer_event(Now now, PeerEvent event) {
   } else if (const auto* down = std::get_if<PeerDown>(&event)) {
     pusher.forget_peer(down->peer);
     silent_peers.erase(down->peer);
+    end_conflicts_with(now, down->peer);
     std::erase_if(unproven, [down](const Unproven& held) { return held.peer == down->peer; });
     report(now, NodeEvent::Kind::PeerDown, down->peer, std::nullopt, down->closed ? "reason=closed" : "reason=silent");
   } else if (const auto* lost = std::get_if<PeerUnreachable>(&event)) {
@@ -228,7 +231,7 @@ void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
   }
   // Whatever happened while we were apart: it learns what we hold now.
   for (const auto& [mac, vm] : vms.vms()) {
-    if (vm.is_forwarding()) continue;
+    if (vm.is_forwarding() || vm.is_muted()) continue;
     if (!pusher.push(now.steady, up.peer, vm.claim)) ++counters.pushes_limited;
   }
   process_held_claims(now, up.peer);
@@ -265,6 +268,10 @@ void Node::Impl::handle_message(Now now, const NodeId& peer, const ControlMessag
     offer_certificate(now, certificate->der);
   } else if (const auto* wanted_vm = std::get_if<SearchMessage>(&message)) {
     handle_search(now, peer, *wanted_vm);
+  } else if (const auto* check = std::get_if<ConflictCheckMessage>(&message)) {
+    handle_conflict_check(now, peer, *check);
+  } else if (const auto* evidence = std::get_if<ConflictEvidenceMessage>(&message)) {
+    handle_conflict_evidence(now, peer, *evidence);
   }
   // ClaimNone: what waits for a claim goes on waiting for the location service, until its own time is over.
 }
@@ -275,6 +282,7 @@ void Node::Impl::handle_timeout(Now now) {
   handle_vm_timers(now);
   expire_replays(now);
   finish_silences(now);
+  run_comparisons(now);
   finish_arrivals(now);
   expire_unproven(now);
   expire_watches(now);
@@ -355,7 +363,11 @@ void Node::Impl::refresh_view(const MacAddress& mac) {
     // Also of a VM that moved on: what its owner before us forwards to us, we forward once more.
     view.previous_owner = vm->previous_owner;
     view.takeover_until = vm->takeover_until;
-    if (vm->is_forwarding()) {
+    if (vm->is_muted()) {
+      view.place = VmView::Place::Remote;
+      if (const auto conflict = conflicts.find(mac); conflict != conflicts.end()) view.owner = conflict->second.other;
+      view.muted = true;
+    } else if (vm->is_forwarding()) {
       view.place = VmView::Place::Remote;
       view.owner = vm->forward_to;
       view.forward_until = vm->forward_until();
@@ -384,7 +396,7 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   next = earlier(next, pusher.poll_timeout());
   next = earlier(next, vms.poll_timeout());
   next = earlier(next, earlier(silent_vms.poll_timeout(), silent_peers.poll_timeout()));
-  next = earlier(next, replay_timeout());
+  next = earlier(next, earlier(replay_timeout(), conflict_timeout()));
   next = earlier(next, std::min(own_record_refresh, claims_expire_at));
   if (!injections.empty()) next = earlier(next, injections.front().at);
   if (!presence_checks.empty()) next = earlier(next, presence_checks.front().at);
@@ -409,6 +421,9 @@ NodeStatus Node::Impl::status() const {
   status.vms_local = vms.live_count();
   status.vms_cached = claims.size();
   status.location = location_status;
+  for (const auto& [mac, conflict] : conflicts) {
+    status.conflicts.push_back({mac, directory.name_of(conflict.other), conflict.muted});
+  }
   status.peer_counters = peers.counters();
   status.last_stamp = sealed.last_stamp();
   status.highest_sequence = highest_sequence;
@@ -432,6 +447,10 @@ NodeStatus Node::Impl::status() const {
       {"redirects_sent", c.redirects_sent},
       {"searches", c.searches},
       {"searches_limited", c.searches_limited},
+      {"conflicts", conflicts.size()},  // now
+      {"conflict_checks", c.conflict_checks},
+      {"conflict_checks_refused", c.conflict_checks_refused},
+      {"conflicts_found", c.conflicts_found},
       {"moves_in", c.moves_in},
       {"moves_away", c.moves_away},
       {"neighbor_answers", c.neighbor_answers},
@@ -478,7 +497,8 @@ void Node::handle_worker_event(Now now, WorkerEvent event) {
 void Node::handle_bridge_event(Now now, const BridgeEvent& event) {
   if (event.on_tap || impl_->is_own_mac(event.mac)) return;
   if (event.gone) {
-    (void)impl_->vms.handle(now.steady, event.mac, VmEvent::Unplugged);  // its timer asks later
+    const VmAction action = impl_->vms.handle(now.steady, event.mac, VmEvent::Unplugged);
+    if (action == VmAction::Forget) impl_->leave_conflict(now, event.mac, "reason=gone-here");
     impl_->handle_vm_unplugged(now, event.mac);
   } else {
     impl_->end_unplugged(event.mac);
@@ -536,6 +556,7 @@ Result<std::uint64_t> Node::claim(Now now, const MacAddress& mac, const std::vec
     return fail(Error::TooLarge);
   }
   LocalVm* vm = impl_->vms.find(mac);
+  if (vm != nullptr && vm->is_muted()) return fail(Error::WrongState);
   const bool same = vm != nullptr && vm->is_live() && vm->claim.claim.ips == wanted;
   impl_->note_signal(now, mac, SignalKind::Operator);
   if (!same) impl_->claim_here(now, mac, std::move(wanted));
@@ -551,6 +572,10 @@ Result<void> Node::release(Now now, const MacAddress& mac) {
   if (vm == nullptr) return fail(Error::Unknown);
   // Idempotent, and never takes away what another node owns by now.
   if (vm->is_live()) impl_->release_vm(now, mac, "reason=operator");
+  if (impl_->vms.is_muted(mac)) {
+    (void)impl_->vms.handle(now.steady, mac, VmEvent::Released);  // leaves nothing but the entry
+    impl_->leave_conflict(now, mac, "reason=operator");
+  }
   impl_->pump(now);
   return {};
 }

@@ -131,7 +131,9 @@ struct NodeEvent {
     VmFrameForwarded,
     VmFrameDirect,
     VmRedirected,
-    VmReplayed,  // what its hypervisor here had not read was sent to its new host
+    VmConflict,       // two with its MAC are alive; the later one is mute
+    VmConflictEnded,  // … no longer
+    VmReplayed,       // what its hypervisor here had not read was sent to its new host
   };
   Kind kind = Kind::PeerUp;
   TimePoint when{};
@@ -140,6 +142,13 @@ struct NodeEvent {
   std::string detail;  // key=value pairs, escaped
 };
 [[nodiscard]] std::string_view to_string(NodeEvent::Kind kind);
+
+// Two VMs with the same MAC, alive at the same time at two nodes.
+struct VmConflict {
+  MacAddress mac;
+  std::string other;        // the other node's name
+  bool muted_here = false;  // the one here is the later one, and cut off
+};
 
 struct NodeStatus {
   std::string name;
@@ -151,6 +160,7 @@ struct NodeStatus {
   std::size_t peers_known = 0;
   std::size_t vms_local = 0;
   std::size_t vms_cached = 0;
+  std::vector<VmConflict> conflicts;
   LocationStatus location;
   PeerSetCounters peer_counters;
   // Name → value of the control plane's other counters (claims_accepted, claims_bad_signature, …).
@@ -183,7 +193,8 @@ class Node {
   // Our underlay addresses changed.
   void handle_endpoints(Now now, std::vector<Endpoint> endpoints);
 
-  // Operator's verbs. claim() errors: NotAllowed (the certificate), Malformed (a group or zero MAC).
+  // Operator's verbs. claim() errors: NotAllowed (the certificate), Malformed (a group or zero MAC),
+  // WrongState (it is the later one of two VMs with this MAC, and mute).
   [[nodiscard]] Result<std::uint64_t> claim(Now now, const MacAddress& mac, const std::vector<IpAddress>& ips);
   [[nodiscard]] Result<void> release(Now now, const MacAddress& mac);
   [[nodiscard]] LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);

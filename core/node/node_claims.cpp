@@ -201,11 +201,12 @@ void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddres
     return;
   }
   highest_sequence = std::max(highest_sequence, signed_claim.claim.sequence);
-  vms.handle_claimed(now.steady, signed_claim);
+  const LocalVm& vm = vms.handle_claimed(now, signed_claim);
   if (!previous.is_zero()) {
     vms.handle_takeover(now.steady, mac, previous);
     expect_replay(now, mac, previous);
     ++counters.moves_in;
+    if (vm.machine.is_contested(now.steady)) compare(now, mac, previous);
   }
   arrivals.erase(mac);
   sources[signed_claim.id] = LookupSource::Local;
@@ -254,6 +255,7 @@ void Node::Impl::release_vm(Now now, const MacAddress& mac, std::string reason) 
   publish(signed_claim);
   push_to_all(now, signed_claim, NodeId{});
   report(now, NodeEvent::Kind::VmReleased, NodeId{}, mac, std::move(reason));
+  leave_conflict(now, mac, "reason=gone-here");
 }
 
 void Node::Impl::publish(const SignedClaim& claim) {
@@ -307,6 +309,11 @@ void Node::Impl::handle_vm_timers(Now now) {
       case VmAction::Probe:
         ask_presence(due.mac, vms.find(due.mac)->claim.claim.ips);
         handle_vm_silent(now, due.mac);  // or it is elsewhere, and the first search for it was lost
+        break;
+      case VmAction::Compare:
+        if (const auto conflict = conflicts.find(due.mac); conflict != conflicts.end()) {
+          compare(now, due.mac, conflict->second.other);
+        }
         break;
       case VmAction::Release: release_vm(now, due.mac, "reason=silent"); break;
       case VmAction::Forget:
@@ -375,14 +382,26 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
 
   if (owner == own_id || claim.state == ClaimState::Gone) {
     // A claim of ours from before a restart, or a departure of somebody who had it: the VM is here nevertheless.
-    if (vms.handle(now.steady, claim.mac, VmEvent::Displaced) == VmAction::Claim) {
-      claim_here(now, claim.mac, vms.find(claim.mac)->claim.claim.ips);
-    } else if (owner != own_id && !vms.is_live(claim.mac) && search_bucket.take(now.steady)) {
-      // It may be here all the same, unheard: it came while this daemon was down, or was resumed here and says nothing.
-      ask_presence(std::nullopt, claim.ips);
+    switch (vms.handle(now.steady, claim.mac, VmEvent::Displaced)) {
+      case VmAction::Claim: claim_here(now, claim.mac, vms.find(claim.mac)->claim.claim.ips); break;
+      case VmAction::Forget: unmute(now, claim.mac); break;
+      default:
+        // It may be here all the same, unheard: it came while this daemon was down, or was resumed here and says
+        // nothing.
+        if (owner != own_id && !vms.is_live(claim.mac) && search_bucket.take(now.steady)) {
+          ask_presence(std::nullopt, claim.ips);
+        }
+        break;
     }
   } else {
     if (vms.handle_foreign_claim(now.steady, claim.mac, owner) == VmAction::Yield) yield_to(now, claim);
+    if (const auto conflict = conflicts.find(claim.mac); conflict != conflicts.end()) {
+      if (conflict->second.muted) {
+        conflict->second.other = owner;
+      } else if (owner != conflict->second.other) {
+        end_conflict(now, claim.mac, "reason=moved-away");  // it is its new host's
+      }
+    }
     reach(now, owner);
     if (!before.is_zero()) note_path_switch(claim.mac, before, owner);
   }

@@ -32,6 +32,7 @@ void Node::Impl::handle_frame(Now now, BytesView frame) {
     return;
   }
   if (is_own_mac(info->source)) return;
+  note_alive(now, info->source);
   note_signal(now, info->source, signal_of(*info));
   const bool announces = is_gratuitous_arp(*info) || info->kind == FrameKind::NeighborAdvertisement;
   if (!note_presence(now, info->source, info->is_rarp() ? std::nullopt : shown_ip(*info), announces)) {

@@ -4,6 +4,7 @@
 //   node_claims.cpp     claims of ours and of others: arrival, yielding, pushing, redirects, refresh
 //   node_location.cpp   the location service and the directory: records, questions, watches
 //   node_replay.cpp     frames that the old hypervisor of a VM never read, and the order of frames in a move
+//   node_conflict.cpp   two VMs with one MAC, alive at the same time
 //   node_search.cpp     VMs that moved without a word, peers that fell silent
 //   node_lookup.cpp     operator's lookups
 //   node_timeline.cpp   what the timeline hears of
@@ -108,6 +109,20 @@ inline constexpr std::chrono::milliseconds kHoldRttMax{500};
 inline constexpr std::size_t kEarlySwitchesMax = 256;
 inline constexpr std::chrono::seconds kEarlySwitchTime{1};
 
+// A comparison of two VMs with one MAC: so many questions to the own one, this far apart. The first comes later by
+// kEvidenceDelay: what was under way in the bridge is no answer.
+inline constexpr unsigned kConflictQuestions = 5;
+inline constexpr std::chrono::milliseconds kConflictQuestionInterval{200};
+// What is sent to the other side is sent anew until it has answered: longer than it asks its own VM.
+inline constexpr std::chrono::milliseconds kConflictRepeat{250};
+inline constexpr unsigned kConflictRepeats = 12;
+// Between the two answers of the own VM, in which no VM can move to the other host and back. A round that takes longer
+// (messages were lost) proves nothing, and is followed by another.
+inline constexpr std::chrono::milliseconds kConflictProofTime{800};
+inline constexpr unsigned kConflictRounds = 5;
+// A conflict that no comparison has confirmed for so long is over: three of them failed.
+inline constexpr std::chrono::seconds kConflictMemory{35};
+
 struct NodeCounters {
   std::uint64_t claims_received = 0;
   std::uint64_t claims_accepted = 0;
@@ -126,6 +141,9 @@ struct NodeCounters {
   std::uint64_t redirects_sent = 0;
   std::uint64_t searches = 0;
   std::uint64_t searches_limited = 0;
+  std::uint64_t conflict_checks = 0;
+  std::uint64_t conflict_checks_refused = 0;
+  std::uint64_t conflicts_found = 0;
   std::uint64_t moves_in = 0;
   std::uint64_t moves_away = 0;
   std::uint64_t neighbor_answers = 0;
@@ -261,6 +279,63 @@ struct Node::Impl {
   // Asks in this host's bridge for each of the addresses: the VM with this MAC, or all.
   void ask_presence(const std::optional<MacAddress>& at, const std::vector<IpAddress>& ips);
 
+  // ---- node_conflict.cpp
+  // Questions to a VM in the own bridge, and from when on what is heard of it is an answer.
+  struct Hearing {
+    unsigned asked = 0;
+    TimePoint next{};  // the next question, or the end
+
+    void start(TimePoint now) { *this = {0, now + kEvidenceDelay}; }
+    [[nodiscard]] bool hears(TimePoint now) const { return asked > 0 || next <= now; }
+  };
+  // What this node asks.
+  struct Comparison {
+    enum class Stage { AskHere, AskThere, AskAgain, Tell };
+
+    NodeId other;
+    std::uint32_t round = 0;
+    unsigned rounds = 0;  // that took too long
+    Stage stage = Stage::AskHere;
+    TimePoint heard_at{};  // the first time in this round
+    Hearing hearing;
+    TimePoint next{};  // when the message to the other is sent again
+    unsigned sent = 0;
+    std::uint64_t first_live = 0;
+    std::uint64_t their_first_live = 0;
+
+    [[nodiscard]] bool asks_here() const { return stage == Stage::AskHere || stage == Stage::AskAgain; }
+  };
+  // What another node asked.
+  struct ConflictAnswer {
+    NodeId asker;
+    std::uint32_t round = 0;
+    Hearing hearing;
+    std::optional<bool> alive;
+    TimePoint forget_at{};  // once answered
+    std::uint64_t first_live = 0;
+  };
+  // Looks whether `mac` is alive here and at `other` at the same time.
+  void compare(Now now, const MacAddress& mac, const NodeId& other);
+  void tell_other(Now now, const MacAddress& mac, Comparison& comparison);
+  void answer_check(Now now, const MacAddress& mac, ConflictStage stage);
+  // False if it has been asked for the last time, and its time to answer is over.
+  bool ask_or_give_up(Now now, const MacAddress& mac, Hearing& hearing);
+  void handle_conflict_check(Now now, const NodeId& peer, const ConflictCheckMessage& message);
+  void handle_conflict_evidence(Now now, const NodeId& peer, const ConflictEvidenceMessage& message);
+  void note_alive(Now now, const MacAddress& mac);
+  void run_comparisons(Now now);
+  // Both are alive; times in ms since 1970.
+  void judge_conflict(Now now, const MacAddress& mac, const NodeId& other, std::uint64_t our_first_live,
+                      std::uint64_t their_first_live);
+  void end_conflict(Now now, const MacAddress& mac, std::string reason);
+  // The one here has gone: the other node need not find out.
+  void leave_conflict(Now now, const MacAddress& mac, std::string reason);
+  // That node is down: nobody contradicts.
+  void end_conflicts_with(Now now, const NodeId& peer);
+  // Forgets a muted VM; its next frame, or its answer, claims it.
+  void unmute(Now now, const MacAddress& mac);
+  [[nodiscard]] std::optional<TimePoint> conflict_timeout() const;
+
   // ---- node_lookup.cpp
   LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
   void finish_lookups(Now now);
@@ -340,6 +415,16 @@ struct Node::Impl {
   TimePoint early_switches_until{};
   std::deque<MacAddress> capture_requests;
   std::deque<VmPortFrame> port_frames;
+
+  // Local VMs that are compared with another node's; as bounded as these.
+  std::map<MacAddress, Comparison> comparisons;
+  std::map<MacAddress, ConflictAnswer> conflict_answers;
+  struct Conflict {
+    NodeId other;
+    TimePoint confirmed{};
+    bool muted = false;  // ours is
+  };
+  std::map<MacAddress, Conflict> conflicts;
 
   std::map<MacAddress, TimePoint> watches;  // → when last used
   std::map<NodeId, TimePoint> record_asked;

@@ -159,8 +159,10 @@ void Node::Impl::add_replay_view(const MacAddress& mac, VmView& view) const {
 }
 
 void Node::handle_port_closed(Now now, const MacAddress& vm) {
-  if (!impl_->vms.is_live(vm)) return;
-  (void)impl_->vms.handle(now.steady, vm, VmEvent::Unplugged);  // its timer asks later
+  const bool was_live = impl_->vms.is_live(vm);
+  const VmAction action = impl_->vms.handle(now.steady, vm, VmEvent::Unplugged);
+  if (action == VmAction::Forget) impl_->leave_conflict(now, vm, "reason=gone-here");
+  if (!was_live) return;
   impl_->handle_vm_unplugged(now, vm);
   // Its neighbours' frames come to us, to be held too; the kernel goes on giving them to the closed port for a while.
   impl_->take_over_entry(vm);

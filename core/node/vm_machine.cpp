@@ -6,7 +6,7 @@ namespace rove {
 namespace {
 
 constexpr std::array<VmEvent, kVmTimers> kTimerEvents{VmEvent::RefreshDue, VmEvent::ProbeDue, VmEvent::ForwardingDue,
-                                                      VmEvent::GoneDue};
+                                                      VmEvent::GoneDue, VmEvent::ConflictDue};
 
 }  // namespace
 
@@ -15,6 +15,7 @@ std::string_view to_string(VmState state) {
     case VmState::Absent: return "absent";
     case VmState::Live: return "live";
     case VmState::Forwarding: return "forwarding";
+    case VmState::Conflict: return "conflict";
   }
   return "unknown";
 }
@@ -24,6 +25,7 @@ VmAction VmMachine::handle(TimePoint now, VmEvent event) {
     case VmState::Absent: return handle_absent(now, event);
     case VmState::Live: return handle_live(now, event);
     case VmState::Forwarding: return handle_forwarding(now, event);
+    case VmState::Conflict: return handle_conflict(now, event);
   }
   return VmAction::None;
 }
@@ -55,6 +57,7 @@ VmAction VmMachine::handle_live(TimePoint now, VmEvent event) {
       probes_sent_ = 0;
       arm(VmTimer::Probe, now);
       return VmAction::None;
+    case VmEvent::Outranked: enter(now, VmState::Conflict); return VmAction::Mute;
     case VmEvent::RefreshDue: arm(VmTimer::Refresh, now + kClaimRefresh); return VmAction::Refresh;
     case VmEvent::ProbeDue:
       if (probes_sent_ == kPresenceProbes) {
@@ -74,7 +77,23 @@ VmAction VmMachine::handle_forwarding(TimePoint now, VmEvent event) {
     case VmEvent::Claimed: enter(now, VmState::Live); return VmAction::None;
     // A further move while we forward (A→B→C) changes the target, not the time of our own leave-taking.
     case VmEvent::ForeignClaim: return VmAction::Retarget;
+    case VmEvent::Outranked: enter(now, VmState::Conflict); return VmAction::Mute;
     case VmEvent::ForwardingDue: enter(now, VmState::Absent); return VmAction::Forget;
+    default: return VmAction::None;
+  }
+}
+
+VmAction VmMachine::handle_conflict(TimePoint now, VmEvent event) {
+  switch (event) {
+    case VmEvent::Claimed: enter(now, VmState::Live); return VmAction::None;  // an operator's, who knows better
+    case VmEvent::Displaced:
+    case VmEvent::Released:
+    case VmEvent::Unplugged:
+    case VmEvent::Unrivalled:
+      pinned_ = false;
+      enter(now, VmState::Absent);
+      return VmAction::Forget;
+    case VmEvent::ConflictDue: arm(VmTimer::Conflict, now + kConflictInterval); return VmAction::Compare;
     default: return VmAction::None;
   }
 }
@@ -90,6 +109,7 @@ void VmMachine::enter(TimePoint now, VmState state) {
       break;
     case VmState::Live: arm(VmTimer::Refresh, now + kClaimRefresh); break;
     case VmState::Forwarding: arm(VmTimer::Forwarding, now + kForwardingTime); break;
+    case VmState::Conflict: arm(VmTimer::Conflict, now + kConflictInterval); break;
   }
 }
 
@@ -101,7 +121,12 @@ void VmMachine::yield(TimePoint now) {
 }
 
 bool VmMachine::counts_as_evidence(TimePoint now) const {
+  if (state_ == VmState::Conflict) return false;
   return state_ != VmState::Forwarding || now - since_ >= evidence_delay_;
+}
+
+bool VmMachine::is_contested(TimePoint now) const {
+  return last_yield_ && now - *last_yield_ < kConflictWindow;
 }
 
 std::optional<VmAction> VmMachine::take_due(TimePoint now) {

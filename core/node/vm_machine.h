@@ -29,13 +29,19 @@ inline constexpr std::chrono::minutes kGoneTime{15};
 // After the bridge forgot a VM: asked so often, a second apart, before it is released.
 inline constexpr unsigned kPresenceProbes = 4;
 inline constexpr std::chrono::seconds kPresenceInterval{1};
+// A VM that comes back so soon after it left is a reason to look whether there are two of it: EVPN counts five moves in
+// as much time (RFC 7432 §15.1), and freezes without looking.
+inline constexpr std::chrono::seconds kConflictWindow{180};
+// A muted VM and the other are compared again this often.
+inline constexpr std::chrono::seconds kConflictInterval{10};
 
 enum class VmState : std::uint8_t {
   Absent,      // not here; after a release its `gone` claim stays published for a while
   Live,        // here: claimed, published, refreshed
   Forwarding,  // moved away: frames are sent on to its new host
+  Conflict,    // another of the same MAC was first elsewhere: this one is mute
 };
-inline constexpr std::size_t kVmStates = 3;
+inline constexpr std::size_t kVmStates = 4;
 [[nodiscard]] std::string_view to_string(VmState state);
 
 enum class VmEvent : std::uint8_t {
@@ -45,12 +51,15 @@ enum class VmEvent : std::uint8_t {
   Displaced,     // a `gone` of another, or a claim of ours from before a restart, stands above ours
   Released,      // by the operator, or at shutdown
   Unplugged,     // the bridge forgot it
+  Outranked,     // another of the same MAC is alive elsewhere at the same time, and was first
+  Unrivalled,    // that one is gone
   RefreshDue,
   ProbeDue,
   ForwardingDue,
   GoneDue,
+  ConflictDue,
 };
-inline constexpr std::size_t kVmEvents = 10;
+inline constexpr std::size_t kVmEvents = 13;
 
 // What Node is to do.
 enum class VmAction : std::uint8_t {
@@ -62,11 +71,13 @@ enum class VmAction : std::uint8_t {
   Withdraw,  // publish `gone` in the claim's place
   Yield,     // send frames on to the new owner
   Retarget,  // it moved on: send frames to the newer owner
+  Mute,      // drop what it sends
+  Compare,   // ask both whether they are still alive
   Forget,    // nothing is left to be done for it
 };
 
-enum class VmTimer : std::uint8_t { Refresh, Probe, Forwarding, Gone };
-inline constexpr std::size_t kVmTimers = 4;
+enum class VmTimer : std::uint8_t { Refresh, Probe, Forwarding, Gone, Conflict };
+inline constexpr std::size_t kVmTimers = 5;
 
 // Decides; does nothing itself. Control thread. docs/protocol.md §8 draws its table. An event that says nothing in a
 // state leaves it as it is, so events may come late, early or twice.
@@ -80,6 +91,8 @@ class VmMachine {
   [[nodiscard]] VmState state() const { return state_; }
   [[nodiscard]] TimePoint since() const { return since_; }
   [[nodiscard]] std::optional<TimePoint> deadline(VmTimer timer) const;
+  // Whether it left so lately that, if it is here now, there may be two of it.
+  [[nodiscard]] bool is_contested(TimePoint now) const;
   [[nodiscard]] Duration evidence_delay() const { return evidence_delay_; }
   // Whether something heard of it now tells that it is here; not shortly after it left.
   [[nodiscard]] bool counts_as_evidence(TimePoint now) const;
@@ -91,6 +104,7 @@ class VmMachine {
   VmAction handle_absent(TimePoint now, VmEvent event);
   VmAction handle_live(TimePoint now, VmEvent event);
   VmAction handle_forwarding(TimePoint now, VmEvent event);
+  VmAction handle_conflict(TimePoint now, VmEvent event);
   void enter(TimePoint now, VmState state);
   void yield(TimePoint now);
   void arm(VmTimer timer, TimePoint at) { timers_[static_cast<std::size_t>(timer)] = at; }
@@ -99,7 +113,8 @@ class VmMachine {
 
   VmState state_ = VmState::Absent;
   TimePoint since_{};
-  std::array<TimePoint, kVmTimers> timers_{TimePoint::max(), TimePoint::max(), TimePoint::max(), TimePoint::max()};
+  std::array<TimePoint, kVmTimers> timers_{TimePoint::max(), TimePoint::max(), TimePoint::max(), TimePoint::max(),
+                                           TimePoint::max()};
   bool pinned_ = false;
   unsigned probes_sent_ = 0;  // since the bridge forgot it
   Duration evidence_delay_ = kEvidenceDelay;

@@ -30,6 +30,11 @@ bool VmTable::is_live(const MacAddress& mac) const {
   return vm != nullptr && vm->is_live();
 }
 
+bool VmTable::is_muted(const MacAddress& mac) const {
+  const LocalVm* vm = find(mac);
+  return vm != nullptr && vm->is_muted();
+}
+
 bool VmTable::counts_as_evidence(TimePoint now, const MacAddress& mac) const {
   const LocalVm* vm = find(mac);
   return vm == nullptr || vm->machine.counts_as_evidence(now);
@@ -40,10 +45,11 @@ VmAction VmTable::handle(TimePoint now, const MacAddress& mac, VmEvent event) {
   return vm == nullptr ? VmMachine{}.handle(now, event) : vm->machine.handle(now, event);
 }
 
-LocalVm& VmTable::handle_claimed(TimePoint now, SignedClaim claim) {
+LocalVm& VmTable::handle_claimed(Now now, SignedClaim claim) {
   const MacAddress mac = claim.claim.mac;
   LocalVm& vm = vms_[mac];
-  (void)vm.machine.handle(now, VmEvent::Claimed);  // asks for nothing in any state
+  if (vm.machine.state() == VmState::Absent) vm.first_live = now.wall;
+  (void)vm.machine.handle(now.steady, VmEvent::Claimed);  // asks for nothing in any state
   vm.mac = mac;
   vm.claim = std::move(claim);
   vm.forward_to = {};

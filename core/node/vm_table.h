@@ -28,9 +28,12 @@ struct LocalVm {
   NodeId previous_owner;
   TimePoint takeover_until{};
   NodeId forward_to;
+  // Since when it has been live here, not counting absences of less than kForwardingTime.
+  WallTime first_live{};
 
   [[nodiscard]] bool is_live() const { return machine.state() == VmState::Live; }
   [[nodiscard]] bool is_forwarding() const { return machine.state() == VmState::Forwarding; }
+  [[nodiscard]] bool is_muted() const { return machine.state() == VmState::Conflict; }
   [[nodiscard]] TimePoint forward_until() const { return machine.deadline(VmTimer::Forwarding).value_or(TimePoint{}); }
 };
 
@@ -41,13 +44,14 @@ class VmTable {
   [[nodiscard]] const LocalVm* find(const MacAddress& mac) const;
   [[nodiscard]] const LocalVm* find_live(const IpAddress& ip) const;
   [[nodiscard]] bool is_live(const MacAddress& mac) const;
+  [[nodiscard]] bool is_muted(const MacAddress& mac) const;
   [[nodiscard]] bool full() const { return vms_.size() >= kLocalVmsMax; }
   [[nodiscard]] bool counts_as_evidence(TimePoint now, const MacAddress& mac) const;
 
-  // Signal, Displaced and Unplugged. Claims and releases have their own, below: they carry more.
+  // Signal, Displaced, Unplugged, Outranked and Unrivalled. Claims and releases have their own, below: they carry more.
   [[nodiscard]] VmAction handle(TimePoint now, const MacAddress& mac, VmEvent event);
   // `claim` is ours, live, and stands.
-  LocalVm& handle_claimed(TimePoint now, SignedClaim claim);
+  LocalVm& handle_claimed(Now now, SignedClaim claim);
   void handle_takeover(TimePoint now, const MacAddress& mac, const NodeId& previous_owner);
   // The live claim of `owner` stands.
   [[nodiscard]] VmAction handle_foreign_claim(TimePoint now, const MacAddress& mac, const NodeId& owner);

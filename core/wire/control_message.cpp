@@ -20,9 +20,11 @@ enum class MessageType : std::uint8_t {
   Certificate = 9,
   Close = 10,
   Search = 11,
+  ConflictCheck = 12,
+  ConflictEvidence = 13,
 };
 
-constexpr MessageType kLastType = MessageType::Search;
+constexpr MessageType kLastType = MessageType::ConflictEvidence;
 
 enum class AddressKind : std::uint8_t { Mac = 1, Ipv4 = 2, Ipv6 = 3 };
 
@@ -54,20 +56,23 @@ std::size_t search_size(const SearchMessage& search) {
 }
 
 std::size_t body_size(const ControlMessage& message) {
-  return std::visit(Overloaded{
-                        [](const PingMessage&) { return std::size_t{8}; },
-                        [](const PongMessage& pong) { return 8 + encoded_size(pong.observed); },
-                        [](const ClaimsMessage& claims) { return records_size(claims.records); },
-                        [](const ClaimAckMessage& ack) { return 1 + ack.ids.size() * RecordId::kSize; },
-                        [](const ClaimRequestMessage& request) { return address_size(request.address); },
-                        [](const ClaimNoneMessage& none) { return address_size(none.address); },
-                        [](const NodeRecordsMessage& records) { return records_size(records.records); },
-                        [](const CertificateRequestMessage&) { return NodeId::kSize; },
-                        [](const CertificateMessage& certificate) { return 2 + certificate.der.size(); },
-                        [](const CloseMessage&) { return std::size_t{1}; },
-                        [](const SearchMessage& search) { return search_size(search); },
-                    },
-                    message);
+  return std::visit(
+      Overloaded{
+          [](const PingMessage&) { return std::size_t{8}; },
+          [](const PongMessage& pong) { return 8 + encoded_size(pong.observed); },
+          [](const ClaimsMessage& claims) { return records_size(claims.records); },
+          [](const ClaimAckMessage& ack) { return 1 + ack.ids.size() * RecordId::kSize; },
+          [](const ClaimRequestMessage& request) { return address_size(request.address); },
+          [](const ClaimNoneMessage& none) { return address_size(none.address); },
+          [](const NodeRecordsMessage& records) { return records_size(records.records); },
+          [](const CertificateRequestMessage&) { return NodeId::kSize; },
+          [](const CertificateMessage& certificate) { return 2 + certificate.der.size(); },
+          [](const CloseMessage&) { return std::size_t{1}; },
+          [](const SearchMessage& search) { return search_size(search); },
+          [](const ConflictCheckMessage& check) { return check.mac.octets.size() + 4 + 1 + 8; },
+          [](const ConflictEvidenceMessage& evidence) { return evidence.mac.octets.size() + 4 + 1 + 8 + 1; },
+      },
+      message);
 }
 
 void write_count(Writer& to, std::size_t count) {
@@ -176,6 +181,30 @@ Result<ControlMessage> read_search(Reader& from) {
   return ControlMessage{std::move(search)};
 }
 
+Result<ControlMessage> read_conflict_check(Reader& from) {
+  ConflictCheckMessage check;
+  check.mac = MacAddress{from.read_array<6>()};
+  check.round = from.read<std::uint32_t>();
+  check.stage = static_cast<ConflictStage>(from.read<std::uint8_t>());
+  check.first_live = from.read<std::uint64_t>();
+  if (!from.ok()) return fail(Error::Truncated);
+  if (check.stage > ConflictStage::Verdict) return fail(Error::Malformed);
+  return ControlMessage{check};
+}
+
+Result<ControlMessage> read_conflict_evidence(Reader& from) {
+  ConflictEvidenceMessage evidence;
+  evidence.mac = MacAddress{from.read_array<6>()};
+  evidence.round = from.read<std::uint32_t>();
+  evidence.stage = static_cast<ConflictStage>(from.read<std::uint8_t>());
+  evidence.first_live = from.read<std::uint64_t>();
+  const std::uint8_t alive = from.read<std::uint8_t>();
+  if (!from.ok()) return fail(Error::Truncated);
+  if (alive > 1 || evidence.stage > ConflictStage::Gone) return fail(Error::Malformed);
+  evidence.alive = alive == 1;
+  return ControlMessage{evidence};
+}
+
 template <typename Message, typename Value>
 Result<ControlMessage> wrap(Result<Value> value) {
   if (!value) return tl::make_unexpected(value.error());
@@ -196,6 +225,8 @@ Result<ControlMessage> read_body(MessageType type, Reader& from) {
     case MessageType::Certificate: return read_certificate(from);
     case MessageType::Close: return read_close(from);
     case MessageType::Search: return read_search(from);
+    case MessageType::ConflictCheck: return read_conflict_check(from);
+    case MessageType::ConflictEvidence: return read_conflict_evidence(from);
   }
   return fail(Error::Unknown);
 }
@@ -244,6 +275,19 @@ void encode(const ControlMessage& message, Bytes& out) {
                    to.write_bytes(search.mac.octets);
                    write_count(to, search.ips.size());
                    for (const IpAddress& ip : search.ips) write_address(to, VmAddress{ip});
+                 },
+                 [&](const ConflictCheckMessage& check) {
+                   to.write_bytes(check.mac.octets);
+                   to.write(check.round);
+                   to.write(static_cast<std::uint8_t>(check.stage));
+                   to.write(check.first_live);
+                 },
+                 [&](const ConflictEvidenceMessage& evidence) {
+                   to.write_bytes(evidence.mac.octets);
+                   to.write(evidence.round);
+                   to.write(static_cast<std::uint8_t>(evidence.stage));
+                   to.write(evidence.first_live);
+                   to.write(static_cast<std::uint8_t>(evidence.alive ? 1 : 0));
                  },
              },
              message);

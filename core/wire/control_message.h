@@ -64,10 +64,30 @@ struct SearchMessage {
   std::vector<IpAddress> ips;  // of its last claim
   bool operator==(const SearchMessage&) const = default;
 };
+enum class ConflictStage : std::uint8_t {
+  Question = 0,  // is this VM alive with you, too?
+  Verdict = 1,   // it is, and so is mine: there are two
+  Gone = 2,      // mine is gone (only unasked, and only in ConflictEvidenceMessage)
+};
+struct ConflictCheckMessage {
+  MacAddress mac;
+  std::uint32_t round = 0;
+  ConflictStage stage = ConflictStage::Question;  // Question or Verdict
+  std::uint64_t first_live = 0;                   // ms since 1970; all ones: mute already
+  bool operator==(const ConflictCheckMessage&) const = default;
+};
+struct ConflictEvidenceMessage {
+  MacAddress mac;
+  std::uint32_t round = 0;  // of the check that is answered; 0 with Gone
+  ConflictStage stage = ConflictStage::Question;
+  std::uint64_t first_live = 0;
+  bool alive = false;  // it was heard since the check came
+  bool operator==(const ConflictEvidenceMessage&) const = default;
+};
 
-using ControlMessage =
-    std::variant<PingMessage, PongMessage, ClaimsMessage, ClaimAckMessage, ClaimRequestMessage, ClaimNoneMessage,
-                 NodeRecordsMessage, CertificateRequestMessage, CertificateMessage, CloseMessage, SearchMessage>;
+using ControlMessage = std::variant<PingMessage, PongMessage, ClaimsMessage, ClaimAckMessage, ClaimRequestMessage,
+                                    ClaimNoneMessage, NodeRecordsMessage, CertificateRequestMessage, CertificateMessage,
+                                    CloseMessage, SearchMessage, ConflictCheckMessage, ConflictEvidenceMessage>;
 
 // Appends one message. `out` may already hold messages; the caller keeps to kControlPlaintextMax.
 void encode(const ControlMessage& message, Bytes& out);

@@ -53,6 +53,10 @@ void add_wire(const Corpus& corpus) {
       {"certificate-request", CertificateRequestMessage{}},
       {"certificate", CertificateMessage{Bytes(370, 4)}},
       {"close", CloseMessage{}},
+      {"conflict-check",
+       ConflictCheckMessage{mac_of("02:00:00:00:00:01"), 7, ConflictStage::Verdict, 1'767'225'600'000}},
+      {"conflict-evidence",
+       ConflictEvidenceMessage{mac_of("02:00:00:00:00:01"), 7, ConflictStage::Question, 1'767'225'600'000, true}},
       {"search", SearchMessage{mac_of("02:00:00:00:00:01"), {ip_of("10.77.0.5"), ip_of("fd77::1")}}},
   };
   Bytes all;

@@ -64,10 +64,23 @@ LookupResult sample_lookup() {
 
 }  // namespace
 
+TEST_CASE("status: two VMs with one MAC are a problem, and say which of them is cut off") {
+  StatusReport status = sample_status();
+  status.node.conflicts = {{*parse_mac("02:00:5e:10:00:01"), "b", false}, {*parse_mac("02:00:5e:10:00:02"), "c", true}};
+
+  const std::string json = report_status(status);
+
+  CHECK(json.find(R"("VM 02:00:5e:10:00:01 is alive here and at b: the one there came later and is cut off")") !=
+        std::string::npos);
+  CHECK(json.find(R"("VM 02:00:5e:10:00:02 is alive here and at c: the one here came later and is cut off")") !=
+        std::string::npos);
+  CHECK(json.find(R"({"mac":"02:00:5e:10:00:02","other":"c","muted_here":true})") != std::string::npos);
+}
+
 TEST_CASE("status: the JSON is as documented") {
   CHECK(report_status(sample_status()) ==
         R"({"schema":1,"network":"demo","network_id":"00000000000000000000000000000000","node":"a",)"
-        R"("node_id":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","usable":true,"problems":[],)"
+        R"("node_id":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","usable":true,"problems":[],"conflicts":[],)"
         R"("location":{"connected":true,"nodes":3,"lone":false},"endpoints":["10.1.0.2:7683"],"tap":"rove0",)"
         R"("bridge":"br0","peers":{"up":2,"known":3},"vms":{"local":1,"cached":4},"uptime_ms":200000,)"
         R"("certificate_expires_in_s":25920000,"counters":{"drops":{"replayed":7,"malformed":0}}})");

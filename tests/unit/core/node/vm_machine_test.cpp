@@ -14,6 +14,7 @@ VmMachine machine_in(VmState state) {
   VmMachine vm;
   if (state == VmState::Absent) return vm;
   CHECK(vm.handle(kStart, VmEvent::Claimed) == VmAction::None);
+  if (state == VmState::Conflict) CHECK(vm.handle(kStart, VmEvent::Outranked) == VmAction::Mute);
   if (state == VmState::Forwarding) CHECK(vm.handle(kStart, VmEvent::ForeignClaim) == VmAction::Yield);
   CHECK(vm.state() == state);
   return vm;
@@ -30,6 +31,7 @@ struct Row {
 constexpr VmState A = VmState::Absent;
 constexpr VmState L = VmState::Live;
 constexpr VmState F = VmState::Forwarding;
+constexpr VmState C = VmState::Conflict;
 using E = VmEvent;
 using X = VmAction;
 using T = VmTimer;
@@ -42,30 +44,52 @@ const std::vector<Row> kTable{
     {A, E::Displaced, A, X::None, {}},
     {A, E::Released, A, X::None, {}},
     {A, E::Unplugged, A, X::None, {}},
+    {A, E::Outranked, A, X::None, {}},
+    {A, E::Unrivalled, A, X::None, {}},
     {A, E::RefreshDue, A, X::None, {}},
     {A, E::ProbeDue, A, X::None, {}},
     {A, E::ForwardingDue, A, X::None, {}},
     {A, E::GoneDue, A, X::Forget, {}},
+    {A, E::ConflictDue, A, X::None, {}},
     {L, E::Signal, L, X::None, {}},
     {L, E::Claimed, L, X::None, {}},
     {L, E::ForeignClaim, F, X::Yield, T::Forwarding},
     {L, E::Displaced, L, X::Claim, {}},
     {L, E::Released, A, X::Withdraw, T::Gone},
     {L, E::Unplugged, L, X::None, T::Probe},
+    {L, E::Outranked, C, X::Mute, T::Conflict},
+    {L, E::Unrivalled, L, X::None, {}},
     {L, E::RefreshDue, L, X::Refresh, {}},
     {L, E::ProbeDue, L, X::Probe, T::Probe},
     {L, E::ForwardingDue, L, X::None, {}},
     {L, E::GoneDue, L, X::None, {}},
+    {L, E::ConflictDue, L, X::None, {}},
     {F, E::Signal, F, X::Claim, {}},
     {F, E::Claimed, L, X::None, T::Refresh},
     {F, E::ForeignClaim, F, X::Retarget, {}},
     {F, E::Displaced, F, X::None, {}},
     {F, E::Released, F, X::None, {}},
     {F, E::Unplugged, F, X::None, {}},
+    {F, E::Outranked, C, X::Mute, T::Conflict},
+    {F, E::Unrivalled, F, X::None, {}},
     {F, E::RefreshDue, F, X::None, {}},
     {F, E::ProbeDue, F, X::None, {}},
     {F, E::ForwardingDue, A, X::Forget, {}},
     {F, E::GoneDue, F, X::None, {}},
+    {F, E::ConflictDue, F, X::None, {}},
+    {C, E::Signal, C, X::None, {}},
+    {C, E::Claimed, L, X::None, T::Refresh},
+    {C, E::ForeignClaim, C, X::None, {}},
+    {C, E::Displaced, A, X::Forget, {}},
+    {C, E::Released, A, X::Forget, {}},
+    {C, E::Unplugged, A, X::Forget, {}},
+    {C, E::Outranked, C, X::None, {}},
+    {C, E::Unrivalled, A, X::Forget, {}},
+    {C, E::RefreshDue, C, X::None, {}},
+    {C, E::ProbeDue, C, X::None, {}},
+    {C, E::ForwardingDue, C, X::None, {}},
+    {C, E::GoneDue, C, X::None, {}},
+    {C, E::ConflictDue, C, X::Compare, {}},
 };
 
 }  // namespace
@@ -83,7 +107,7 @@ TEST_CASE("VmMachine: every event in every state does what the table says") {
     CHECK(vm.handle(kStart + kEvidenceDelay, row.event) == row.action);
 
     CHECK(vm.state() == row.next);
-    for (const VmTimer timer : {T::Refresh, T::Probe, T::Forwarding, T::Gone}) {
+    for (const VmTimer timer : {T::Refresh, T::Probe, T::Forwarding, T::Gone, T::Conflict}) {
       CAPTURE(static_cast<int>(timer));
       const bool kept = row.state == row.next && before.deadline(timer).has_value();
       CHECK(vm.deadline(timer).has_value() == (kept || row.timer == timer));
@@ -117,6 +141,19 @@ TEST_CASE("VmMachine: a released VM is no longer pinned when it comes again") {
   CHECK(vm.handle(kStart, VmEvent::Claimed) == VmAction::None);
 
   CHECK_FALSE(vm.is_pinned());
+}
+
+TEST_CASE("VmMachine: it is contested when it comes back within three minutes, and not for ever") {
+  TimePoint now{std::chrono::hours{1}};
+  VmMachine vm;
+  (void)vm.handle(now, VmEvent::Claimed);
+  CHECK_FALSE(vm.is_contested(now));
+  CHECK(vm.handle(now, VmEvent::ForeignClaim) == VmAction::Yield);
+  (void)vm.handle(now + std::chrono::seconds{1}, VmEvent::Claimed);
+
+  CHECK(vm.is_contested(now + std::chrono::seconds{1}));
+  CHECK(vm.is_contested(now + kConflictWindow - std::chrono::seconds{1}));
+  CHECK_FALSE(vm.is_contested(now + kConflictWindow));
 }
 
 TEST_CASE("VmMachine: a timer is reported once, however late it is looked at") {

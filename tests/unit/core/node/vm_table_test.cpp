@@ -36,7 +36,7 @@ using Actions = std::vector<VmAction>;
 
 TEST_CASE("VmTable: right after yielding a frame of the VM is no evidence, later it is") {
   VmTable vms;
-  vms.handle_claimed(kStart, claim());
+  vms.handle_claimed({kStart, {}}, claim());
   CHECK(vms.handle_foreign_claim(kStart, kMac, kOther) != VmAction::None);
 
   CHECK_FALSE(vms.counts_as_evidence(kStart + kEvidenceDelay - Duration{1}, kMac));
@@ -47,14 +47,14 @@ TEST_CASE("VmTable: each further flip within ten seconds doubles the delay, up t
   VmTable vms;
   TimePoint now = kStart;
   for (int flip = 0; flip < 10; ++flip) {
-    vms.handle_claimed(now, claim());
+    vms.handle_claimed({now, {}}, claim());
     CHECK(vms.handle_foreign_claim(now, kMac, kOther) != VmAction::None);
     now += std::chrono::seconds{3};
   }
   CHECK(vms.find(kMac)->machine.evidence_delay() == kEvidenceDelayMax);
 
   now += kFlipTime;
-  vms.handle_claimed(now, claim());
+  vms.handle_claimed({now, {}}, claim());
   CHECK(vms.handle_foreign_claim(now, kMac, kOther) != VmAction::None);
 
   CHECK(vms.find(kMac)->machine.evidence_delay() == kEvidenceDelay);
@@ -62,7 +62,7 @@ TEST_CASE("VmTable: each further flip within ten seconds doubles the delay, up t
 
 TEST_CASE("VmTable: forwarding ends after its time, also when the VM moved on meanwhile") {
   VmTable vms;
-  vms.handle_claimed(kStart, claim());
+  vms.handle_claimed({kStart, {}}, claim());
   CHECK(vms.handle_foreign_claim(kStart, kMac, kOther) != VmAction::None);
   CHECK(vms.handle_foreign_claim(kStart + std::chrono::seconds{10}, kMac, NodeId::from_bytes(Bytes(16, 8))) !=
         VmAction::None);
@@ -75,7 +75,7 @@ TEST_CASE("VmTable: forwarding ends after its time, also when the VM moved on me
 
 TEST_CASE("VmTable: a claim is due for refresh once per interval") {
   VmTable vms;
-  vms.handle_claimed(kStart, claim());
+  vms.handle_claimed({kStart, {}}, claim());
 
   CHECK(actions(vms.take_due(kStart + kClaimRefresh)) == Actions{VmAction::Refresh});
   CHECK(vms.take_due(kStart + kClaimRefresh).empty());
@@ -83,7 +83,7 @@ TEST_CASE("VmTable: a claim is due for refresh once per interval") {
 
 TEST_CASE("VmTable: a VM that the bridge forgot is asked a few times and then reported absent") {
   VmTable vms;
-  vms.handle_claimed(kStart, claim());
+  vms.handle_claimed({kStart, {}}, claim());
   CHECK(vms.handle(kStart, kMac, VmEvent::Unplugged) == VmAction::None);
 
   TimePoint now = kStart;
@@ -97,7 +97,7 @@ TEST_CASE("VmTable: a VM that the bridge forgot is asked a few times and then re
 
 TEST_CASE("VmTable: a VM that answers is no longer suspected, and a pinned one never is") {
   VmTable vms;
-  vms.handle_claimed(kStart, claim());
+  vms.handle_claimed({kStart, {}}, claim());
   CHECK(vms.handle(kStart, kMac, VmEvent::Unplugged) == VmAction::None);
   CHECK(vms.handle(kStart, kMac, VmEvent::Signal) == VmAction::None);
   CHECK(vms.take_due(kStart).empty());
@@ -109,7 +109,7 @@ TEST_CASE("VmTable: a VM that answers is no longer suspected, and a pinned one n
 
 TEST_CASE("VmTable: a released VM's gone claim is kept for a while") {
   VmTable vms;
-  vms.handle_claimed(kStart, claim());
+  vms.handle_claimed({kStart, {}}, claim());
   vms.handle_released(kStart, claim(ClaimState::Gone, 2));
 
   CHECK_FALSE(vms.is_live(kMac));

@@ -86,6 +86,21 @@ std::vector<Golden> goldens() {
        "02"
        "020a4d0005"
        "03fd000000000000000000000000000005"},
+      {"conflict-check", ConflictCheckMessage{mac.mac(), 7, ConflictStage::Verdict, 0x0102030405060708},
+       "0c"
+       "0013"
+       "02005e100001"
+       "00000007"
+       "01"
+       "0102030405060708"},
+      {"conflict-evidence", ConflictEvidenceMessage{mac.mac(), 7, ConflictStage::Gone, 0x0102030405060708, true},
+       "0d"
+       "0014"
+       "02005e100001"
+       "00000007"
+       "02"
+       "0102030405060708"
+       "01"},
       {"search by MAC alone", SearchMessage{mac.mac(), {}},
        "0b"
        "0007"
@@ -125,7 +140,7 @@ TEST_CASE("Control messages: several share a datagram, in order; unknown types a
   Bytes plaintext;
   encode(PingMessage{1}, plaintext);
   const Bytes unknown = from_hex(
-      "0c0003112233"
+      "0e0003112233"
       "ff0000");
   plaintext.insert(plaintext.end(), unknown.begin(), unknown.end());
   encode(PingMessage{2}, plaintext);
@@ -175,12 +190,24 @@ TEST_CASE("Control messages: a body that is shorter or longer than its message i
 }
 
 TEST_CASE("Control messages: values outside the documented ones are refused") {
-  check_refused("000000", Error::Malformed);                                // type 0
-  check_refused("0a000103", Error::Malformed);                              // close reason
-  check_refused("0500070402005e100001", Error::Malformed);                  // address kind
-  check_refused("040009010000000000000000", Error::Malformed);              // record id 0
-  check_refused("030003010000", Error::Malformed);                          // an empty record
-  check_refused("030003010259", Error::TooLarge);                           // a record of 601 octets
+  check_refused("000000", Error::Malformed);                    // type 0
+  check_refused("0a000103", Error::Malformed);                  // close reason
+  check_refused("0500070402005e100001", Error::Malformed);      // address kind
+  check_refused("040009010000000000000000", Error::Malformed);  // record id 0
+  check_refused("030003010000", Error::Malformed);              // an empty record
+  check_refused("030003010259", Error::TooLarge);               // a record of 601 octets
+  check_refused(
+      "0c001302005e1000010000000702"
+      "0102030405060708",
+      Error::Malformed);  // stage of a check
+  check_refused(
+      "0d001402005e1000010000000703"
+      "010203040506070801",
+      Error::Malformed);  // stage of evidence
+  check_refused(
+      "0d001402005e1000010000000700"
+      "010203040506070802",
+      Error::Malformed);                                                    // alive
   check_refused("02000f000000000000000104cb0071070000", Error::Malformed);  // endpoint with port 0
 }
 
