@@ -226,6 +226,15 @@ class Parser {
     add_mac(claim);
     claim->add_option("IP", ips_, "Its addresses")->check(must_be(&parse_ip_text, "an IP address"));
     add_json(claim);
+    CLI::App* prepare = add_verb("prepare", "A VM is about to come here: make ready, claim nothing yet", [this] {
+      CallCommand command = call(ControlVerb::Prepare);
+      command.request.address = *parse_vm_address(address_);
+      return command;
+    });
+    prepare->add_option("VM", address_, "Its MAC or IP")
+        ->required()
+        ->check(must_be([](const std::string& text) { return parse_vm_address(text); }, "an IP or a MAC"));
+    add_json(prepare);
     CLI::App* release = add_verb("release", "Withdraw a VM's claim, unless it is elsewhere by now", [this] {
       CallCommand command = call(ControlVerb::Release);
       command.request.mac = *parse_mac(mac_);

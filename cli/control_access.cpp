@@ -13,7 +13,8 @@ ControlRight right_for(ControlVerb verb) {
     case ControlVerb::Timeline:
     case ControlVerb::Watch: return ControlRight::Read;
     case ControlVerb::Claim:
-    case ControlVerb::Release: return ControlRight::Claim;
+    case ControlVerb::Release:
+    case ControlVerb::Prepare: return ControlRight::Claim;
     case ControlVerb::Down: return ControlRight::Administer;
   }
   return ControlRight::Administer;

@@ -206,6 +206,7 @@ struct ControlLoop::Impl {
   }
 
   void flush(Now now) {
+    while (auto result = p.node.poll_lookup()) desk.handle_lookup_result(now, *result);  // may ask for more
     while (auto datagram = p.node.poll_transmit(now)) {
       if (!p.worker.send(datagram->to, datagram->bytes)) ++datagrams_unsent;
     }
@@ -219,7 +220,6 @@ struct ControlLoop::Impl {
       if (p.capture != nullptr) p.capture->write(out->vm, std::move(out->frame.frame), out->frame.needs_checksum);
     }
     while (auto datagram = p.node.poll_dht_datagram()) p.location.deliver(datagram->peer, std::move(datagram->bytes));
-    while (auto result = p.node.poll_lookup()) desk.handle_lookup_result(*result);
     while (auto event = p.node.poll_event()) {
       event_log.handle_event(now.steady, *event);
       const bool left = event->kind == NodeEvent::Kind::VmForwardingEnded || event->kind == NodeEvent::Kind::VmReleased;

@@ -18,6 +18,7 @@ constexpr std::array<std::pair<ControlVerb, std::string_view>, kControlVerbs> kV
     {ControlVerb::Watch, "watch"},
     {ControlVerb::Claim, "claim"},
     {ControlVerb::Release, "release"},
+    {ControlVerb::Prepare, "prepare"},
     {ControlVerb::Down, "down"},
 }};
 
@@ -119,7 +120,8 @@ std::string_view to_string(ControlVerb verb) {
 
 std::string encode_request(const ControlRequest& request) {
   Json arguments = Json::object();
-  if (request.verb == ControlVerb::Lookup || request.verb == ControlVerb::Timeline) {
+  if (request.verb == ControlVerb::Lookup || request.verb == ControlVerb::Timeline ||
+      request.verb == ControlVerb::Prepare) {
     arguments["address"] = to_string(request.address);
   }
   if (request.verb == ControlVerb::Lookup && request.refresh) arguments["refresh"] = true;
@@ -162,7 +164,8 @@ DecodedRequest decode_request(std::string_view line) {
       reader.read_address(request.address);
       reader.read_flag("refresh", request.refresh);
       break;
-    case ControlVerb::Timeline: reader.read_address(request.address); break;
+    case ControlVerb::Timeline:
+    case ControlVerb::Prepare: reader.read_address(request.address); break;
     case ControlVerb::Claim:
       reader.read_mac(request.mac);
       reader.read_ips(request.ips);

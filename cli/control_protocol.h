@@ -19,14 +19,14 @@ namespace rove {
 inline constexpr std::size_t kRequestSizeMax = std::size_t{64} << 10;   // longer lines end the connection
 inline constexpr std::size_t kResponseSizeMax = std::size_t{64} << 20;  // what a client takes; vms of a full table
 
-enum class ControlVerb { Status, Peers, Vms, Lookup, Timeline, Watch, Claim, Release, Down };
-inline constexpr std::size_t kControlVerbs = 9;
+enum class ControlVerb { Status, Peers, Vms, Lookup, Timeline, Watch, Claim, Release, Prepare, Down };
+inline constexpr std::size_t kControlVerbs = 10;
 
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 
 struct ControlRequest {
   ControlVerb verb = ControlVerb::Status;
-  VmAddress address;           // Lookup, Timeline
+  VmAddress address;           // Lookup, Timeline, Prepare
   bool refresh = false;        // Lookup: ask the network, whatever the cache holds
   MacAddress mac;              // Claim, Release
   std::vector<IpAddress> ips;  // Claim

@@ -40,6 +40,9 @@ void OperatorDesk::handle_request(Now now, const ControlRequest& request, Contro
     case ControlVerb::Timeline: return reply(timeline(now, request));
     case ControlVerb::Watch: return reply(data_of(report_watching(now.wall)));
     case ControlVerb::Claim: return reply(claim(now, request));
+    case ControlVerb::Prepare:
+      if (request.address.is_mac()) return reply(prepare(now, request.address.mac()));
+      return start_lookup(now, request, std::move(reply));  // whose address is it?
     case ControlVerb::Release: return reply(release(now, request));
     case ControlVerb::Down: stop_requested_ = true; return reply(data_of(report_down()));
   }
@@ -47,18 +50,26 @@ void OperatorDesk::handle_request(Now now, const ControlRequest& request, Contro
 
 void OperatorDesk::start_lookup(Now now, const ControlRequest& request, ControlServer::Reply reply) {
   if (lookups_.size() >= kLookupsMax) {
-    return reply(error_of(ExitStatus::NotFound, "lookup " + to_string(request.address), "too many lookups at a time",
-                          "the same again"));
+    return reply(error_of(ExitStatus::NotFound, std::string{to_string(request.verb)} + " " + to_string(request.address),
+                          "too many lookups at a time", "the same again"));
   }
   const LookupTicket ticket = node_.start_lookup(now, request.address, request.refresh);
-  lookups_.insert_or_assign(ticket, PendingLookup{request.address, now.steady + kLookupTimeout, std::move(reply)});
+  lookups_.insert_or_assign(ticket, PendingLookup{request.address, request.verb == ControlVerb::Prepare,
+                                                  now.steady + kLookupTimeout, std::move(reply)});
 }
 
-void OperatorDesk::handle_lookup_result(const LookupResult& result) {
+void OperatorDesk::handle_lookup_result(Now now, const LookupResult& result) {
   const auto pending = lookups_.find(result.ticket);
   if (pending == lookups_.end()) return;  // given up already
-  pending->second.reply(response_to(result));
+  pending->second.reply(respond(now, pending->second, result));
   lookups_.erase(pending);
+}
+
+ControlResponse OperatorDesk::respond(Now now, const PendingLookup& pending, const LookupResult& result) {
+  if (!pending.prepares) return response_to(result);
+  if (!result.error) return prepare(now, result.answers.front().claim.mac);
+  return error_of(ExitStatus::NotFound, "prepare " + to_string(pending.address), "nobody is known to have it",
+                  "rove prepare with its MAC");
 }
 
 void OperatorDesk::handle_timeout(Now now) {
@@ -67,10 +78,11 @@ void OperatorDesk::handle_timeout(Now now) {
       ++pending;
       continue;
     }
-    pending->second.reply(response_to({.ticket = pending->first,
-                                       .address = pending->second.address,
-                                       .error = make_error_code(Error::Unavailable),
-                                       .answers = {}}));
+    const LookupResult result{.ticket = pending->first,
+                              .address = pending->second.address,
+                              .error = make_error_code(Error::Unavailable),
+                              .answers = {}};
+    pending->second.reply(respond(now, pending->second, result));
     pending = lookups_.erase(pending);
   }
 }
@@ -114,6 +126,23 @@ ControlResponse OperatorDesk::claim(Now now, const ControlRequest& request) {
                     "switch one of them off, or give it a MAC of its own");
   }
   return error_of(ExitStatus::Failure, what, sequence.error().message());
+}
+
+ControlResponse OperatorDesk::prepare(Now now, const MacAddress& mac) {
+  const auto prepared = node_.prepare(now, mac);
+  if (prepared) return data_of(report_prepare(mac, *prepared));
+  const std::string what = "prepare " + to_string(mac);
+  if (prepared.error() == make_error_code(Error::NotAllowed)) {
+    return error_of(ExitStatus::Conflict, what, "this node's certificate does not allow one of its addresses",
+                    "rove enroll --allow on the CA's machine");
+  }
+  if (prepared.error() == make_error_code(Error::Malformed)) {
+    return error_of(ExitStatus::Usage, what, "no VM can have this MAC");
+  }
+  if (prepared.error() == make_error_code(Error::WrongState)) {
+    return error_of(ExitStatus::Conflict, what, "a VM with this MAC is here, and muted", "rove status");
+  }
+  return error_of(ExitStatus::Failure, what, "too many VMs are expected, or here", "rove vms");
 }
 
 ControlResponse OperatorDesk::release(Now now, const ControlRequest& request) {

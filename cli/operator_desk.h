@@ -14,8 +14,8 @@
 
 namespace rove {
 
-// Control thread only. Answers at once, but for lookups: those wait for the node, at most kLookupTimeout, and
-// at most kLookupsMax at a time (a client that asks for more is told to try again).
+// Control thread only. Answers at once, but for lookups (also to prepare for an IP): those wait for the node, at most
+// kLookupTimeout, and at most kLookupsMax at a time (a client that asks for more is told to try again).
 class OperatorDesk {
  public:
   static constexpr std::chrono::seconds kLookupTimeout{10};  // the node answers by itself long before
@@ -25,7 +25,7 @@ class OperatorDesk {
   OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status);
 
   void handle_request(Now now, const ControlRequest& request, ControlServer::Reply reply);
-  void handle_lookup_result(const LookupResult& result);
+  void handle_lookup_result(Now now, const LookupResult& result);
   void handle_timeout(Now now);
   [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
 
@@ -35,12 +35,15 @@ class OperatorDesk {
  private:
   struct PendingLookup {
     VmAddress address;
+    bool prepares = false;  // its MAC is wanted, for prepare()
     TimePoint deadline;
     ControlServer::Reply reply;
   };
 
   [[nodiscard]] ControlResponse timeline(Now now, const ControlRequest& request) const;
   [[nodiscard]] ControlResponse claim(Now now, const ControlRequest& request);
+  [[nodiscard]] ControlResponse respond(Now now, const PendingLookup& pending, const LookupResult& result);
+  [[nodiscard]] ControlResponse prepare(Now now, const MacAddress& mac);
   [[nodiscard]] ControlResponse release(Now now, const ControlRequest& request);
   [[nodiscard]] std::map<NodeId, std::string> names_of_peers() const;
   void start_lookup(Now now, const ControlRequest& request, ControlServer::Reply reply);

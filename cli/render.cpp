@@ -101,14 +101,25 @@ std::string render_peers(const Json& answer, const TextStyle& style) {
   return table.to_text(style);
 }
 
+std::string vm_state(const Json& vm) {
+  const std::string left = age_or_empty(vm.at("expires_ms"));
+  return vm.at("state").get<std::string>() + (left.empty() ? left : ", " + left + " left");
+}
+
+// How it came to be claimed here.
+std::string vm_claimed(const Json& vm) {
+  if (vm.at("state").get<std::string>() == "expected") return {};
+  return vm.at("pinned").get<bool>() ? "explicitly" : "learned";
+}
+
 std::string render_vms(const Json& answer, const TextStyle& style) {
   Table table{{"MAC", "IPS", "STATE", "CLAIMED", "FOR", "MOVED TO", "SEQUENCE"}};
   for (const Json& vm : answer.at("vms")) {
     const std::string state = vm.at("state").get<std::string>();
     table.add_row({vm.at("mac").get<std::string>(),
                    join(vm.at("ips")),
-                   {state, state == "live" ? Tone::Good : Tone::Plain},
-                   vm.at("pinned").get<bool>() ? "explicitly" : "learned",
+                   {vm_state(vm), state == "live" ? Tone::Good : Tone::Plain},
+                   vm_claimed(vm),
                    age_or_empty(vm.at("age_ms")),
                    text_or_empty(vm.at("forward_to")),
                    {vm.at("sequence").get<std::string>(), Tone::Faint}});
@@ -198,6 +209,16 @@ std::string render_release(const Json& answer) {
   return answer.at("released").get<bool>() ? mac + " released\n" : mac + " was not claimed here\n";
 }
 
+std::string render_prepare(const Json& answer) {
+  const std::string mac = clean_cell(answer.at("mac").get<std::string>());
+  const std::string state = answer.at("state").get<std::string>();
+  if (state == "live") return mac + " is here already\n";
+  const std::string host = text_or_empty(answer.at("host"));
+  const std::string from = host.empty() ? ", nobody known has it yet" : ", now at " + clean_cell(host);
+  if (state != "expected") return mac + " left a moment ago" + from + "; prepared for its return\n";
+  return mac + " expected for " + format_age(answer.at("expires_ms").get<long long>()) + from + "\n";
+}
+
 std::string render_object(ControlVerb verb, const Json& answer, const RenderOptions& options) {
   switch (verb) {
     case ControlVerb::Status: return render_status(answer, options);
@@ -208,6 +229,7 @@ std::string render_object(ControlVerb verb, const Json& answer, const RenderOpti
     case ControlVerb::Watch: return render_event(answer, options.style);
     case ControlVerb::Claim: return clean_cell(answer.at("mac").get<std::string>()) + " claimed\n";
     case ControlVerb::Release: return render_release(answer);
+    case ControlVerb::Prepare: return render_prepare(answer);
     case ControlVerb::Down: return {};
   }
   return {};

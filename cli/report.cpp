@@ -89,7 +89,7 @@ Json to_json(const Move& move, TimePoint now) {
   object["began_ms"] = to_unix_ms(move.began_wall);
   object["age_ms"] = to_ms(now - move.began);
   object["signal"] = move.signal ? Json(to_string(*move.signal)) : Json();
-  object["claim_us"] = to_us(move.to_claim());
+  object["claim_us"] = move.kind == Move::Kind::Prepared ? Json() : Json(to_us(move.to_claim()));
   object["push_us"] = us_or_null(move.to_step(MoveStep::Pushed));
   object["ack_us"] = us_or_null(move.to_step(MoveStep::Acknowledged));
   object["forwarded_us"] = us_or_null(move.to_step(MoveStep::Forwarded));
@@ -229,6 +229,7 @@ std::string report_vms(std::vector<VmStatus> vms, const std::map<NodeId, std::st
     entry["pinned"] = vm.pinned;
     entry["sequence"] = to_text(vm.sequence);
     entry["age_ms"] = to_ms(vm.age);
+    entry["expires_ms"] = vm.time_left ? Json(to_ms(*vm.time_left)) : Json();
     entry["forward_to"] = Json();
     if (vm.forward_to) {
       const auto name = names.find(*vm.forward_to);
@@ -267,6 +268,15 @@ std::string report_claim(const MacAddress& mac, std::uint64_t sequence) {
   Json object = make_object();
   object["mac"] = to_string(mac);
   object["sequence"] = to_text(sequence);
+  return dump(object);
+}
+
+std::string report_prepare(const MacAddress& mac, const PreparedVm& prepared) {
+  Json object = make_object();
+  object["mac"] = to_string(mac);
+  object["state"] = to_string(prepared.state);
+  object["expires_ms"] = prepared.state == VmState::Expected ? Json(to_ms(prepared.time_left)) : Json();
+  object["host"] = prepared.host.empty() ? Json() : Json(prepared.host);
   return dump(object);
 }
 

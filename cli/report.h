@@ -47,6 +47,7 @@ struct StatusReport {
 [[nodiscard]] std::string report_vms(std::vector<VmStatus> vms, const std::map<NodeId, std::string>& names);
 [[nodiscard]] std::string report_lookup(const LookupResult& result);
 [[nodiscard]] std::string report_claim(const MacAddress& mac, std::uint64_t sequence);
+[[nodiscard]] std::string report_prepare(const MacAddress& mac, const PreparedVm& prepared);
 [[nodiscard]] std::string report_release(const MacAddress& mac, bool released);
 [[nodiscard]] std::string report_down();
 [[nodiscard]] std::string report_timeline(const VmAddress& address, const std::optional<VmMoves>& found, TimePoint now);

@@ -93,8 +93,8 @@ class Runner {
     const std::string network = choose_running_network();
     const ControlVerb verb = command.request.verb;
     ControlClient client{paths_.socket_file(network), network, kCallTimeout};
-    const ControlResponse response =
-        client.call(command.request, verb == ControlVerb::Lookup ? kLookupCallTimeout : kCallTimeout);
+    const bool asks_network = verb == ControlVerb::Lookup || verb == ControlVerb::Prepare;
+    const ControlResponse response = client.call(command.request, asks_network ? kLookupCallTimeout : kCallTimeout);
     if (arguments_.json && !response.data.empty()) {
       console_.out << response.data << '\n';
     } else if (response.status == ExitStatus::Ok) {

@@ -55,6 +55,8 @@ std::string_view to_string(NodeEvent::Kind kind) {
     case NodeEvent::Kind::VmFrameForwarded: return "vm-frame-forwarded";
     case NodeEvent::Kind::VmFrameDirect: return "vm-frame-direct";
     case NodeEvent::Kind::VmRedirected: return "vm-redirected";
+    case NodeEvent::Kind::VmPrepared: return "vm-prepared";
+    case NodeEvent::Kind::VmPrepareEnded: return "vm-prepare-ended";
     case NodeEvent::Kind::VmReplayed: return "vm-replayed";
     case NodeEvent::Kind::VmConflict: return "vm-conflict";
     case NodeEvent::Kind::VmConflictEnded: return "vm-conflict-ended";
@@ -231,10 +233,11 @@ void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
   }
   // Whatever happened while we were apart: it learns what we hold now.
   for (const auto& [mac, vm] : vms.vms()) {
-    if (vm.is_forwarding() || vm.is_muted()) continue;
+    if (vm.is_forwarding() || vm.is_muted() || vm.is_expected()) continue;
     if (!pusher.push(now.steady, up.peer, vm.claim)) ++counters.pushes_limited;
   }
   process_held_claims(now, up.peer);
+  resume_preparations_with(now, up.peer);
   for (const VmAddress& address : resolver.waiting()) {
     if (is_ready(now, address)) release_held(now, address);
   }
@@ -272,6 +275,10 @@ void Node::Impl::handle_message(Now now, const NodeId& peer, const ControlMessag
     handle_conflict_check(now, peer, *check);
   } else if (const auto* evidence = std::get_if<ConflictEvidenceMessage>(&message)) {
     handle_conflict_evidence(now, peer, *evidence);
+  } else if (const auto* expected = std::get_if<PrepareMessage>(&message)) {
+    handle_prepare(now, peer, *expected);
+  } else if (const auto* correspondents = std::get_if<CorrespondentsMessage>(&message)) {
+    handle_correspondents(now, peer, *correspondents);
   }
   // ClaimNone: what waits for a claim goes on waiting for the location service, until its own time is over.
 }
@@ -283,6 +290,7 @@ void Node::Impl::handle_timeout(Now now) {
   expire_replays(now);
   finish_silences(now);
   run_comparisons(now);
+  run_preparations(now);
   finish_arrivals(now);
   expire_unproven(now);
   expire_watches(now);
@@ -346,7 +354,7 @@ void Node::Impl::refresh_view(const MacAddress& mac) {
   snapshot_dirty = true;
   const SignedClaim* claim = claims.find(VmAddress{mac});
   const LocalVm* vm = vms.find(mac);
-  if (vm != nullptr && vm->machine.state() == VmState::Absent) vm = nullptr;
+  if (vm != nullptr && (vm->machine.state() == VmState::Absent || vm->is_expected())) vm = nullptr;
   // A claim of ours counts only with the VM here; one from before a restart says nothing.
   if (claim != nullptr && claim->claim.owner == own_key) claim = nullptr;
   if (vm == nullptr && claim == nullptr) {
@@ -401,6 +409,9 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   if (!injections.empty()) next = earlier(next, injections.front().at);
   if (!presence_checks.empty()) next = earlier(next, presence_checks.front().at);
   if (!unproven.empty()) next = earlier(next, unproven.front().deadline);
+  for (const auto& [mac, preparation] : preparations) {
+    next = earlier(next, std::min(preparation.next, preparation.until));
+  }
   for (const auto& [mac, arrival] : arrivals) next = earlier(next, arrival.deadline);
   for (const OperatorLookup& lookup : operator_lookups) next = earlier(next, lookup.deadline);
   for (const auto& [mac, used] : watches) next = earlier(next, used + kWatchTime);
@@ -451,6 +462,8 @@ NodeStatus Node::Impl::status() const {
       {"conflict_checks", c.conflict_checks},
       {"conflict_checks_refused", c.conflict_checks_refused},
       {"conflicts_found", c.conflicts_found},
+      {"prepares_refused", c.prepares_refused},
+      {"correspondents_refused", c.correspondents_refused},
       {"moves_in", c.moves_in},
       {"moves_away", c.moves_away},
       {"neighbor_answers", c.neighbor_answers},
@@ -572,6 +585,10 @@ Result<void> Node::release(Now now, const MacAddress& mac) {
   if (vm == nullptr) return fail(Error::Unknown);
   // Idempotent, and never takes away what another node owns by now.
   if (vm->is_live()) impl_->release_vm(now, mac, "reason=operator");
+  impl_->preparations.erase(mac);
+  if (impl_->vms.is_expected(mac) && impl_->vms.handle(now.steady, mac, VmEvent::Released) == VmAction::Forget) {
+    impl_->forget_expected(now, mac, "reason=operator");
+  }
   if (impl_->vms.is_muted(mac)) {
     (void)impl_->vms.handle(now.steady, mac, VmEvent::Released);  // leaves nothing but the entry
     impl_->leave_conflict(now, mac, "reason=operator");
@@ -642,6 +659,12 @@ std::vector<VmStatus> Node::vms(Now now) const {
     status.sequence = vm.claim.claim.sequence;
     status.age = now.steady - vm.machine.since();
     if (vm.is_forwarding()) status.forward_to = vm.forward_to;
+    if (vm.is_expected()) {
+      const SignedClaim* known = impl_->claims.find(VmAddress{mac});
+      status.ips = known == nullptr ? std::vector<IpAddress>{} : known->claim.ips;
+      status.sequence = known == nullptr ? 0 : known->claim.sequence;
+      status.time_left = *vm.machine.deadline(VmTimer::Expected) - now.steady;
+    }
     out.push_back(std::move(status));
   }
   return out;

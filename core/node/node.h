@@ -77,6 +77,14 @@ struct VmStatus {
   std::uint64_t sequence = 0;
   Duration age{};  // in this state
   std::optional<NodeId> forward_to;
+  std::optional<Duration> time_left;  // Expected: until it is not expected any more
+};
+
+// What prepare() made of it: Expected; Live if it is here already; Forwarding if it left a moment ago.
+struct PreparedVm {
+  VmState state = VmState::Expected;
+  Duration time_left{};  // Expected only
+  std::string host;      // where it is now; empty while that is not known
 };
 
 // The last moves of a VM that this node had a part in, oldest first.
@@ -133,6 +141,8 @@ struct NodeEvent {
     VmRedirected,
     VmConflict,       // two with its MAC are alive; the later one is mute
     VmConflictEnded,  // … no longer
+    VmPrepared,       // it is said to come
+    VmPrepareEnded,   // … but did not, or is said not to
     VmReplayed,       // what its hypervisor here had not read was sent to its new host
   };
   Kind kind = Kind::PeerUp;
@@ -196,6 +206,10 @@ class Node {
   // Operator's verbs. claim() errors: NotAllowed (the certificate), Malformed (a group or zero MAC),
   // WrongState (it is the later one of two VMs with this MAC, and mute).
   [[nodiscard]] Result<std::uint64_t> claim(Now now, const MacAddress& mac, const std::vector<IpAddress>& ips);
+  // It is about to come: who it is and who talks with it is found out ahead, and nothing is claimed before its first
+  // sign. Repeating it prolongs its time. Errors: as claim(); LimitReached.
+  [[nodiscard]] Result<PreparedVm> prepare(Now now, const MacAddress& mac);
+  // Also undoes prepare().
   [[nodiscard]] Result<void> release(Now now, const MacAddress& mac);
   [[nodiscard]] LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
   // Withdraws every claim and closes every session; then drain poll_transmit() once more.

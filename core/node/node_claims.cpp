@@ -219,7 +219,7 @@ void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddres
     }
   }
   publish(signed_claim);
-  push_to_all(now, signed_claim, previous);
+  push_to_all(now, signed_claim, previous, take_correspondents(mac));
   settle(now, signed_claim.claim);
   const NodeEvent::Kind kind = was_forwarding       ? NodeEvent::Kind::VmReclaimed
                                : previous.is_zero() ? NodeEvent::Kind::VmClaimed
@@ -236,7 +236,7 @@ void Node::Impl::refresh_claim(Now now, const MacAddress& mac) {
   (void)claims.offer(now, signed_claim, *own_certificate);  // ours and live: only its not_after is new
   vms.set_refreshed(signed_claim);
   publish(signed_claim);
-  push_to_all(now, signed_claim, NodeId{});
+  push_to_all(now, signed_claim, NodeId{}, {});
 }
 
 void Node::Impl::release_vm(Now now, const MacAddress& mac, std::string reason) {
@@ -253,7 +253,7 @@ void Node::Impl::release_vm(Now now, const MacAddress& mac, std::string reason) 
   vms.handle_released(now.steady, signed_claim);
   refresh_view(mac);
   publish(signed_claim);
-  push_to_all(now, signed_claim, NodeId{});
+  push_to_all(now, signed_claim, NodeId{}, {});
   report(now, NodeEvent::Kind::VmReleased, NodeId{}, mac, std::move(reason));
   leave_conflict(now, mac, "reason=gone-here");
 }
@@ -273,13 +273,18 @@ void Node::Impl::withdraw(const SignedClaim& claim) {
   for (const IpAddress& ip : claim.claim.ips) location.withdraw(keys.of(VmAddress{ip}), slot);
 }
 
-void Node::Impl::push_to_all(Now now, const SignedClaim& claim, const NodeId& first) {
+void Node::Impl::push_to_all(Now now, const SignedClaim& claim, const NodeId& first, const std::vector<NodeId>& next) {
   std::vector<PeerInfo> known = peers.peers();
   std::erase_if(known, [](const PeerInfo& peer) { return !peer.up; });
   // Beyond the limit those that were heard last matter most; the others have redirects and the location service.
-  std::stable_sort(known.begin(), known.end(), [&first](const PeerInfo& a, const PeerInfo& b) {
-    if ((a.id == first) != (b.id == first)) return a.id == first;
-    return a.last_heard > b.last_heard;
+  const auto rank = [&](const PeerInfo& peer) {
+    if (peer.id == first) return 0;
+    return std::find(next.begin(), next.end(), peer.id) != next.end() ? 1 : 2;
+  };
+  std::stable_sort(known.begin(), known.end(), [&rank](const PeerInfo& a, const PeerInfo& b) {
+    const int a_rank = rank(a);
+    const int b_rank = rank(b);
+    return a_rank != b_rank ? a_rank < b_rank : a.last_heard > b.last_heard;
   });
   if (known.size() > kMeshMax) known.resize(kMeshMax);
   for (const PeerInfo& peer : known) {
@@ -317,6 +322,10 @@ void Node::Impl::handle_vm_timers(Now now) {
         break;
       case VmAction::Release: release_vm(now, due.mac, "reason=silent"); break;
       case VmAction::Forget:
+        if (due.before == VmState::Expected) {
+          forget_expected(now, due.mac, "reason=expired");
+          break;
+        }
         if (due.before == VmState::Absent) withdraw(vms.find(due.mac)->claim);
         vms.erase(due.mac);
         if (due.before != VmState::Forwarding) break;
@@ -406,6 +415,7 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
     if (!before.is_zero()) note_path_switch(claim.mac, before, owner);
   }
   refresh_view(claim.mac);
+  resume_preparation(now, claim.mac);
   if (const auto arrival = arrivals.find(claim.mac); arrival != arrivals.end()) {
     arrival->second.deadline = now.steady;
     finish_arrivals(now);

@@ -92,7 +92,7 @@ void Node::Impl::handle_conflict_check(Now now, const NodeId& peer, const Confli
     return;
   }
   const LocalVm* vm = vms.find(message.mac);
-  if (vm == nullptr || vm->machine.state() == VmState::Absent) {
+  if (vm == nullptr || vm->machine.state() == VmState::Absent || vm->is_expected()) {
     peers.send(now, peer, ConflictEvidenceMessage{message.mac, message.round, ConflictStage::Question, 0, false});
     return;
   }

@@ -5,6 +5,7 @@
 //   node_location.cpp   the location service and the directory: records, questions, watches
 //   node_replay.cpp     frames that the old hypervisor of a VM never read, and the order of frames in a move
 //   node_conflict.cpp   two VMs with one MAC, alive at the same time
+//   node_prepare.cpp    VMs that are about to come
 //   node_search.cpp     VMs that moved without a word, peers that fell silent
 //   node_lookup.cpp     operator's lookups
 //   node_timeline.cpp   what the timeline hears of
@@ -123,6 +124,15 @@ inline constexpr unsigned kConflictRounds = 5;
 // A conflict that no comparison has confirmed for so long is over: three of them failed.
 inline constexpr std::chrono::seconds kConflictMemory{35};
 
+// VMs that are about to come at a time; a host that is emptied sends a few at once.
+inline constexpr std::size_t kPreparationsMax = 256;
+// The present host is asked who talks with such a VM until it answers, twice as long after each time, and then again as
+// often as this: copying a VM's memory takes minutes.
+inline constexpr std::chrono::milliseconds kPrepareRepeat{250};
+inline constexpr std::chrono::seconds kPrepareRefresh{5};
+// While nobody is known to have it, or no session with its host stands.
+inline constexpr std::chrono::seconds kPrepareSearchInterval{1};
+
 struct NodeCounters {
   std::uint64_t claims_received = 0;
   std::uint64_t claims_accepted = 0;
@@ -144,6 +154,8 @@ struct NodeCounters {
   std::uint64_t conflict_checks = 0;
   std::uint64_t conflict_checks_refused = 0;
   std::uint64_t conflicts_found = 0;
+  std::uint64_t prepares_refused = 0;        // who asks may not claim the VM, or asks too often
+  std::uint64_t correspondents_refused = 0;  // not asked for, or twice
   std::uint64_t moves_in = 0;
   std::uint64_t moves_away = 0;
   std::uint64_t neighbor_answers = 0;
@@ -230,7 +242,8 @@ struct Node::Impl {
   void take_over_entry(const MacAddress& mac);
   void publish(const SignedClaim& claim);
   void withdraw(const SignedClaim& claim);
-  void push_to_all(Now now, const SignedClaim& claim, const NodeId& first);
+  // To `first`, then to `next`, then to whoever was heard last.
+  void push_to_all(Now now, const SignedClaim& claim, const NodeId& first, const std::vector<NodeId>& next);
   void send_pushes(Now now);
   void redirect(Now now, const NodeId& peer, const MacAddress& vm);
   void handle_vm_timers(Now now);
@@ -336,6 +349,25 @@ struct Node::Impl {
   void unmute(Now now, const MacAddress& mac);
   [[nodiscard]] std::optional<TimePoint> conflict_timeout() const;
 
+  // ---- node_prepare.cpp
+  struct Preparation {
+    TimePoint until{};
+    TimePoint next{};  // something is asked again
+    Duration interval{};
+    std::optional<NodeId> asked;  // who was asked for the correspondents, and has not answered
+    std::vector<NodeId> correspondents;
+  };
+  void prepare_vm(Now now, const MacAddress& mac);
+  void run_preparations(Now now);
+  void ask_about_expected(Now now, const MacAddress& mac, Preparation& preparation);
+  void resume_preparation(Now now, const MacAddress& mac);
+  void resume_preparations_with(Now now, const NodeId& peer);
+  void handle_prepare(Now now, const NodeId& peer, const PrepareMessage& message);
+  void handle_correspondents(Now now, const NodeId& peer, const CorrespondentsMessage& message);
+  // Of a VM that has come: nothing more is prepared.
+  [[nodiscard]] std::vector<NodeId> take_correspondents(const MacAddress& mac);
+  void forget_expected(Now now, const MacAddress& mac, std::string reason);
+
   // ---- node_lookup.cpp
   LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
   void finish_lookups(Now now);
@@ -425,6 +457,8 @@ struct Node::Impl {
     bool muted = false;  // ours is
   };
   std::map<MacAddress, Conflict> conflicts;
+
+  std::map<MacAddress, Preparation> preparations;
 
   std::map<MacAddress, TimePoint> watches;  // → when last used
   std::map<NodeId, TimePoint> record_asked;

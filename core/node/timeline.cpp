@@ -27,6 +27,7 @@ std::string_view to_string(Move::Kind kind) {
     case Move::Kind::MovedHere: return "moved-here";
     case Move::Kind::Reclaimed: return "reclaimed";
     case Move::Kind::MovedAway: return "moved-away";
+    case Move::Kind::Prepared: return "prepared";
   }
   return "unknown";
 }
@@ -37,6 +38,9 @@ std::string_view to_string(Move::End end) {
     case Move::End::Released: return "released";
     case Move::End::ForwardingEnded: return "forwarding-ended";
     case Move::End::Reclaimed: return "reclaimed";
+    case Move::End::Arrived: return "arrived";
+    case Move::End::Expired: return "expired";
+    case Move::End::Undone: return "undone";
   }
   return "unknown";
 }
@@ -71,7 +75,7 @@ bool Timeline::handle_signal(TimePoint now, const MacAddress& mac, SignalKind ki
 
 bool Timeline::handle_step(TimePoint now, const MacAddress& mac, MoveStep step) {
   Move* move = find_open(mac);
-  if (move == nullptr) return false;
+  if (move == nullptr || move->kind == Move::Kind::Prepared) return false;
   const bool of_departure = step == MoveStep::Redirected;
   const bool of_both = step == MoveStep::Forwarded;
   // The old host passes the new claim on, too; those pushes are its redirects.
@@ -86,7 +90,19 @@ bool Timeline::handle_step(TimePoint now, const MacAddress& mac, MoveStep step) 
 
 void Timeline::handle_event(WallTime now, const NodeEvent& event) {
   if (!event.vm) return;
+  const Move* last = find_open(*event.vm);
+  const bool is_prepared = last != nullptr && last->kind == Move::Kind::Prepared;
+  if (is_prepared && (event.kind == NodeEvent::Kind::VmClaimed || event.kind == NodeEvent::Kind::VmMovedHere)) {
+    end(event, Move::End::Arrived);
+  }
   switch (event.kind) {
+    // While it is still being forwarded, its way back belongs to that move.
+    case NodeEvent::Kind::VmPrepared:
+      if (last == nullptr) begin(now, event, Move::Kind::Prepared);
+      break;
+    case NodeEvent::Kind::VmPrepareEnded:
+      if (is_prepared) end(event, event.detail == "reason=expired" ? Move::End::Expired : Move::End::Undone);
+      break;
     case NodeEvent::Kind::VmClaimed: {
       // A claim that is made anew, with one address more, say, is no arrival.
       const Move* open = find_open(*event.vm);
@@ -124,7 +140,7 @@ void Timeline::begin(WallTime now, const NodeEvent& event, Move::Kind kind) {
   move.kind = kind;
   move.peer = event.peer;
   move.began = move.claimed = event.when;
-  if (const auto signal = signals_.find(*event.vm); signal != signals_.end()) {
+  if (const auto signal = signals_.find(*event.vm); signal != signals_.end() && kind != Move::Kind::Prepared) {
     if (move.is_arrival() && event.when - signal->second.at < kSignalTime) {
       move.signal = signal->second.kind;
       move.began = signal->second.at;

@@ -58,12 +58,16 @@ struct Move {
     MovedHere,  // from `peer`
     Reclaimed,  // back from `peer` while frames were still forwarded there
     MovedAway,  // to `peer`
+    Prepared,   // it was said to come, from `peer`
   };
   enum class End : std::uint8_t {
     MovedAway,        // of an arrival: it went to another host
     Released,         // … it was switched off, or silent for good
     ForwardingEnded,  // of a departure: nothing more is sent on
     Reclaimed,        // … the VM is back
+    Arrived,          // of a preparation: its first sign came
+    Expired,          // … it did not come
+    Undone,           // … it will not come
   };
 
   Kind kind = Kind::Claimed;
@@ -77,7 +81,7 @@ struct Move {
   std::optional<End> end;  // not yet over
   TimePoint ended{};
 
-  [[nodiscard]] bool is_arrival() const { return kind != Kind::MovedAway; }
+  [[nodiscard]] bool is_arrival() const { return kind != Kind::MovedAway && kind != Kind::Prepared; }
   // Times since `began`; nullopt for what has not happened.
   [[nodiscard]] Duration to_claim() const { return claimed - began; }
   [[nodiscard]] std::optional<Duration> to_step(MoveStep step) const;

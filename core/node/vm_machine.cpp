@@ -5,8 +5,8 @@
 namespace rove {
 namespace {
 
-constexpr std::array<VmEvent, kVmTimers> kTimerEvents{VmEvent::RefreshDue, VmEvent::ProbeDue, VmEvent::ForwardingDue,
-                                                      VmEvent::GoneDue, VmEvent::ConflictDue};
+constexpr std::array<VmEvent, kVmTimers> kTimerEvents{VmEvent::RefreshDue, VmEvent::ProbeDue,    VmEvent::ForwardingDue,
+                                                      VmEvent::GoneDue,    VmEvent::ConflictDue, VmEvent::ExpectedDue};
 
 }  // namespace
 
@@ -16,6 +16,7 @@ std::string_view to_string(VmState state) {
     case VmState::Live: return "live";
     case VmState::Forwarding: return "forwarding";
     case VmState::Conflict: return "conflict";
+    case VmState::Expected: return "expected";
   }
   return "unknown";
 }
@@ -26,6 +27,7 @@ VmAction VmMachine::handle(TimePoint now, VmEvent event) {
     case VmState::Live: return handle_live(now, event);
     case VmState::Forwarding: return handle_forwarding(now, event);
     case VmState::Conflict: return handle_conflict(now, event);
+    case VmState::Expected: return handle_expected(now, event);
   }
   return VmAction::None;
 }
@@ -35,6 +37,7 @@ VmAction VmMachine::handle_absent(TimePoint now, VmEvent event) {
     case VmEvent::Signal: return VmAction::Claim;
     case VmEvent::Claimed: enter(now, VmState::Live); return VmAction::None;
     case VmEvent::GoneDue: disarm_all(); return VmAction::Forget;
+    case VmEvent::Prepare: enter(now, VmState::Expected); return VmAction::Prepare;
     default: return VmAction::None;
   }
 }
@@ -79,6 +82,7 @@ VmAction VmMachine::handle_forwarding(TimePoint now, VmEvent event) {
     case VmEvent::ForeignClaim: return VmAction::Retarget;
     case VmEvent::Outranked: enter(now, VmState::Conflict); return VmAction::Mute;
     case VmEvent::ForwardingDue: enter(now, VmState::Absent); return VmAction::Forget;
+    case VmEvent::Prepare: return VmAction::Prepare;  // on its way back, while we still send frames on
     default: return VmAction::None;
   }
 }
@@ -98,11 +102,27 @@ VmAction VmMachine::handle_conflict(TimePoint now, VmEvent event) {
   }
 }
 
+VmAction VmMachine::handle_expected(TimePoint now, VmEvent event) {
+  switch (event) {
+    case VmEvent::Signal: return VmAction::Claim;
+    case VmEvent::Claimed: enter(now, VmState::Live); return VmAction::None;
+    case VmEvent::Prepare: arm(VmTimer::Expected, now + kExpectedTime); return VmAction::Prepare;
+    case VmEvent::Released:
+    case VmEvent::ExpectedDue: enter(now, VmState::Absent); return VmAction::Forget;
+    case VmEvent::GoneDue: disarm(VmTimer::Gone); return VmAction::None;
+    default: return VmAction::None;
+  }
+}
+
 void VmMachine::enter(TimePoint now, VmState state) {
   const bool was_live = state_ == VmState::Live;
+  // The `gone` of an earlier stay has its time, whether the VM is expected meanwhile or not.
+  const bool keeps_gone = state == VmState::Expected || (state_ == VmState::Expected && state == VmState::Absent);
+  const TimePoint gone = timers_[static_cast<std::size_t>(VmTimer::Gone)];
   state_ = state;
   since_ = now;
   disarm_all();
+  if (keeps_gone) arm(VmTimer::Gone, gone);
   switch (state) {
     case VmState::Absent:
       if (was_live) arm(VmTimer::Gone, now + kGoneTime);
@@ -110,6 +130,7 @@ void VmMachine::enter(TimePoint now, VmState state) {
     case VmState::Live: arm(VmTimer::Refresh, now + kClaimRefresh); break;
     case VmState::Forwarding: arm(VmTimer::Forwarding, now + kForwardingTime); break;
     case VmState::Conflict: arm(VmTimer::Conflict, now + kConflictInterval); break;
+    case VmState::Expected: arm(VmTimer::Expected, now + kExpectedTime); break;
   }
 }
 

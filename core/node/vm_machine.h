@@ -34,14 +34,17 @@ inline constexpr std::chrono::seconds kPresenceInterval{1};
 inline constexpr std::chrono::seconds kConflictWindow{180};
 // A muted VM and the other are compared again this often.
 inline constexpr std::chrono::seconds kConflictInterval{10};
+// A VM that is expected and does not come: hypervisors prepare anew for the next attempt.
+inline constexpr std::chrono::minutes kExpectedTime{2};
 
 enum class VmState : std::uint8_t {
   Absent,      // not here; after a release its `gone` claim stays published for a while
   Live,        // here: claimed, published, refreshed
   Forwarding,  // moved away: frames are sent on to its new host
   Conflict,    // another of the same MAC was first elsewhere: this one is mute
+  Expected,    // on its way here: all is made ready, and nothing is claimed before its first sign
 };
-inline constexpr std::size_t kVmStates = 4;
+inline constexpr std::size_t kVmStates = 5;
 [[nodiscard]] std::string_view to_string(VmState state);
 
 enum class VmEvent : std::uint8_t {
@@ -58,8 +61,10 @@ enum class VmEvent : std::uint8_t {
   ForwardingDue,
   GoneDue,
   ConflictDue,
+  Prepare,  // the operator says that it is about to come
+  ExpectedDue,
 };
-inline constexpr std::size_t kVmEvents = 13;
+inline constexpr std::size_t kVmEvents = 15;
 
 // What Node is to do.
 enum class VmAction : std::uint8_t {
@@ -74,10 +79,11 @@ enum class VmAction : std::uint8_t {
   Mute,      // drop what it sends
   Compare,   // ask both whether they are still alive
   Forget,    // nothing is left to be done for it
+  Prepare,   // find out who it is and who talks with it, and open sessions
 };
 
-enum class VmTimer : std::uint8_t { Refresh, Probe, Forwarding, Gone, Conflict };
-inline constexpr std::size_t kVmTimers = 5;
+enum class VmTimer : std::uint8_t { Refresh, Probe, Forwarding, Gone, Conflict, Expected };
+inline constexpr std::size_t kVmTimers = 6;
 
 // Decides; does nothing itself. Control thread. docs/protocol.md §8 draws its table. An event that says nothing in a
 // state leaves it as it is, so events may come late, early or twice.
@@ -105,6 +111,7 @@ class VmMachine {
   VmAction handle_live(TimePoint now, VmEvent event);
   VmAction handle_forwarding(TimePoint now, VmEvent event);
   VmAction handle_conflict(TimePoint now, VmEvent event);
+  VmAction handle_expected(TimePoint now, VmEvent event);
   void enter(TimePoint now, VmState state);
   void yield(TimePoint now);
   void arm(VmTimer timer, TimePoint at) { timers_[static_cast<std::size_t>(timer)] = at; }
@@ -113,8 +120,8 @@ class VmMachine {
 
   VmState state_ = VmState::Absent;
   TimePoint since_{};
-  std::array<TimePoint, kVmTimers> timers_{TimePoint::max(), TimePoint::max(), TimePoint::max(), TimePoint::max(),
-                                           TimePoint::max()};
+  std::array<TimePoint, kVmTimers> timers_{TimePoint::max(), TimePoint::max(), TimePoint::max(),
+                                           TimePoint::max(), TimePoint::max(), TimePoint::max()};
   bool pinned_ = false;
   unsigned probes_sent_ = 0;  // since the bridge forgot it
   Duration evidence_delay_ = kEvidenceDelay;

@@ -35,6 +35,11 @@ bool VmTable::is_muted(const MacAddress& mac) const {
   return vm != nullptr && vm->is_muted();
 }
 
+bool VmTable::is_expected(const MacAddress& mac) const {
+  const LocalVm* vm = find(mac);
+  return vm != nullptr && vm->is_expected();
+}
+
 bool VmTable::counts_as_evidence(TimePoint now, const MacAddress& mac) const {
   const LocalVm* vm = find(mac);
   return vm == nullptr || vm->machine.counts_as_evidence(now);
@@ -48,12 +53,18 @@ VmAction VmTable::handle(TimePoint now, const MacAddress& mac, VmEvent event) {
 LocalVm& VmTable::handle_claimed(Now now, SignedClaim claim) {
   const MacAddress mac = claim.claim.mac;
   LocalVm& vm = vms_[mac];
-  if (vm.machine.state() == VmState::Absent) vm.first_live = now.wall;
+  if (vm.machine.state() == VmState::Absent || vm.is_expected()) vm.first_live = now.wall;
   (void)vm.machine.handle(now.steady, VmEvent::Claimed);  // asks for nothing in any state
   vm.mac = mac;
   vm.claim = std::move(claim);
   vm.forward_to = {};
   return vm;
+}
+
+VmAction VmTable::handle_prepare(TimePoint now, const MacAddress& mac) {
+  LocalVm& vm = vms_[mac];
+  vm.mac = mac;
+  return vm.machine.handle(now, VmEvent::Prepare);
 }
 
 void VmTable::handle_takeover(TimePoint now, const MacAddress& mac, const NodeId& previous_owner) {

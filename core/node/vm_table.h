@@ -34,6 +34,8 @@ struct LocalVm {
   [[nodiscard]] bool is_live() const { return machine.state() == VmState::Live; }
   [[nodiscard]] bool is_forwarding() const { return machine.state() == VmState::Forwarding; }
   [[nodiscard]] bool is_muted() const { return machine.state() == VmState::Conflict; }
+  // What its entry holds is of an earlier stay, if anything.
+  [[nodiscard]] bool is_expected() const { return machine.state() == VmState::Expected; }
   [[nodiscard]] TimePoint forward_until() const { return machine.deadline(VmTimer::Forwarding).value_or(TimePoint{}); }
 };
 
@@ -45,6 +47,7 @@ class VmTable {
   [[nodiscard]] const LocalVm* find_live(const IpAddress& ip) const;
   [[nodiscard]] bool is_live(const MacAddress& mac) const;
   [[nodiscard]] bool is_muted(const MacAddress& mac) const;
+  [[nodiscard]] bool is_expected(const MacAddress& mac) const;
   [[nodiscard]] bool full() const { return vms_.size() >= kLocalVmsMax; }
   [[nodiscard]] bool counts_as_evidence(TimePoint now, const MacAddress& mac) const;
 
@@ -52,6 +55,8 @@ class VmTable {
   [[nodiscard]] VmAction handle(TimePoint now, const MacAddress& mac, VmEvent event);
   // `claim` is ours, live, and stands.
   LocalVm& handle_claimed(Now now, SignedClaim claim);
+  // It is about to come. The table is not full, or knows it.
+  [[nodiscard]] VmAction handle_prepare(TimePoint now, const MacAddress& mac);
   void handle_takeover(TimePoint now, const MacAddress& mac, const NodeId& previous_owner);
   // The live claim of `owner` stands.
   [[nodiscard]] VmAction handle_foreign_claim(TimePoint now, const MacAddress& mac, const NodeId& owner);

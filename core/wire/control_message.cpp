@@ -22,9 +22,11 @@ enum class MessageType : std::uint8_t {
   Search = 11,
   ConflictCheck = 12,
   ConflictEvidence = 13,
+  Prepare = 14,
+  Correspondents = 15,
 };
 
-constexpr MessageType kLastType = MessageType::ConflictEvidence;
+constexpr MessageType kLastType = MessageType::Correspondents;
 
 enum class AddressKind : std::uint8_t { Mac = 1, Ipv4 = 2, Ipv6 = 3 };
 
@@ -71,6 +73,10 @@ std::size_t body_size(const ControlMessage& message) {
           [](const SearchMessage& search) { return search_size(search); },
           [](const ConflictCheckMessage& check) { return check.mac.octets.size() + 4 + 1 + 8; },
           [](const ConflictEvidenceMessage& evidence) { return evidence.mac.octets.size() + 4 + 1 + 8 + 1; },
+          [](const PrepareMessage& prepare) { return prepare.mac.octets.size(); },
+          [](const CorrespondentsMessage& known) {
+            return known.mac.octets.size() + 1 + known.nodes.size() * NodeId::kSize;
+          },
       },
       message);
 }
@@ -205,6 +211,21 @@ Result<ControlMessage> read_conflict_evidence(Reader& from) {
   return ControlMessage{evidence};
 }
 
+Result<ControlMessage> read_correspondents(Reader& from) {
+  CorrespondentsMessage known;
+  known.mac = MacAddress{from.read_array<6>()};
+  const std::size_t count = from.read<std::uint8_t>();
+  if (!from.ok()) return fail(Error::Truncated);
+  if (count > kCorrespondentsMax) return fail(Error::TooLarge);
+  for (std::size_t i = 0; i < count; ++i) {
+    const NodeId node{from.read_array<NodeId::kSize>()};
+    if (!from.ok()) return fail(Error::Truncated);
+    if (node.is_zero()) return fail(Error::Malformed);
+    known.nodes.push_back(node);
+  }
+  return ControlMessage{std::move(known)};
+}
+
 template <typename Message, typename Value>
 Result<ControlMessage> wrap(Result<Value> value) {
   if (!value) return tl::make_unexpected(value.error());
@@ -227,6 +248,8 @@ Result<ControlMessage> read_body(MessageType type, Reader& from) {
     case MessageType::Search: return read_search(from);
     case MessageType::ConflictCheck: return read_conflict_check(from);
     case MessageType::ConflictEvidence: return read_conflict_evidence(from);
+    case MessageType::Prepare: return ControlMessage{PrepareMessage{MacAddress{from.read_array<6>()}}};
+    case MessageType::Correspondents: return read_correspondents(from);
   }
   return fail(Error::Unknown);
 }
@@ -288,6 +311,13 @@ void encode(const ControlMessage& message, Bytes& out) {
                    to.write(static_cast<std::uint8_t>(evidence.stage));
                    to.write(evidence.first_live);
                    to.write(static_cast<std::uint8_t>(evidence.alive ? 1 : 0));
+                 },
+                 [&](const PrepareMessage& prepare) { to.write_bytes(prepare.mac.octets); },
+                 [&](const CorrespondentsMessage& known) {
+                   ROVE_CHECK(known.nodes.size() <= kCorrespondentsMax);
+                   to.write_bytes(known.mac.octets);
+                   write_count(to, known.nodes.size());
+                   for (const NodeId& node : known.nodes) to.write_bytes(node.bytes());
                  },
              },
              message);

@@ -84,10 +84,23 @@ struct ConflictEvidenceMessage {
   bool alive = false;  // it was heard since the check came
   bool operator==(const ConflictEvidenceMessage&) const = default;
 };
+// "Who talks with this VM of yours? It is about to come to me."
+struct PrepareMessage {
+  MacAddress mac;
+  bool operator==(const PrepareMessage&) const = default;
+};
+// One less than are pushed to at once (kMeshMax): the old host is the other one.
+inline constexpr std::size_t kCorrespondentsMax = 63;
+struct CorrespondentsMessage {
+  MacAddress mac;
+  std::vector<NodeId> nodes;  // that the VMs here lately sent frames to, last used first
+  bool operator==(const CorrespondentsMessage&) const = default;
+};
 
-using ControlMessage = std::variant<PingMessage, PongMessage, ClaimsMessage, ClaimAckMessage, ClaimRequestMessage,
-                                    ClaimNoneMessage, NodeRecordsMessage, CertificateRequestMessage, CertificateMessage,
-                                    CloseMessage, SearchMessage, ConflictCheckMessage, ConflictEvidenceMessage>;
+using ControlMessage =
+    std::variant<PingMessage, PongMessage, ClaimsMessage, ClaimAckMessage, ClaimRequestMessage, ClaimNoneMessage,
+                 NodeRecordsMessage, CertificateRequestMessage, CertificateMessage, CloseMessage, SearchMessage,
+                 ConflictCheckMessage, ConflictEvidenceMessage, PrepareMessage, CorrespondentsMessage>;
 
 // Appends one message. `out` may already hold messages; the caller keeps to kControlPlaintextMax.
 void encode(const ControlMessage& message, Bytes& out);

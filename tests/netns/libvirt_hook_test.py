@@ -154,8 +154,9 @@ class Calls(unittest.TestCase):
         self.assertEqual(self.hook("release", "end", "migrated"), [])
 
     def test_a_vm_that_comes_is_not_claimed_while_it_runs_elsewhere(self):
-        for arguments in (("migrate", "begin", "-"), ("prepare", "begin", "-"), ("start", "begin", "-"),
-                          ("started", "begin", "-")):
+        self.assertEqual(self.hook("migrate", "begin", "-"),
+                         [f"prepare -n demo {MAC}", f"prepare -n demo {OTHER_MAC}"])
+        for arguments in (("prepare", "begin", "-"), ("start", "begin", "-"), ("started", "begin", "-")):
             self.assertEqual(self.hook(*arguments), [])
         # Switched off there and started anew.
         self.assertEqual(len(self.hook("release", "end", "shutdown")), 2)
@@ -163,7 +164,8 @@ class Calls(unittest.TestCase):
 
     def test_a_migration_that_failed_leaves_no_mark(self):
         self.hook("migrate", "begin", "-")
-        self.assertEqual(len(self.hook("release", "end", "failed")), 2)
+        self.assertEqual(self.hook("release", "end", "failed"),
+                         [f"release -n demo {MAC}", f"release -n demo {OTHER_MAC}"])
         self.assertEqual(len(self.hook("started", "begin", "-")), 2)
 
     def test_a_mark_that_was_left_over_does_not_count(self):
@@ -274,7 +276,7 @@ class Daemons(unittest.TestCase):
                 for operation in ("migrate", "prepare", "start", "started"):
                     self.hook(self.b, operation, "begin", "-")
                 # The memory is being copied, the VM still runs at a.
-                self.assertEqual(self.states(self.b), {})
+                self.assertEqual(self.states(self.b), {MAC: ("expected", False), OTHER_MAC: ("expected", False)})
                 self.assertEqual(self.owner(self.b), "a")
                 # It announces itself at b; rove claim stands for its RARP here.
                 for mac in (MAC, OTHER_MAC):
@@ -295,8 +297,10 @@ class Daemons(unittest.TestCase):
         self.assertTrue(wait_for(lambda: self.owner(self.b) == "a"))
         for operation in ("migrate", "prepare", "start", "started"):
             self.hook(self.b, operation, "begin", "-")
+        self.assertEqual(self.states(self.b)[MAC], ("expected", False))
         self.hook(self.b, "stopped", "end", "-")
         self.hook(self.b, "release", "end", "failed")
+        self.assertEqual(self.states(self.b), {})
         self.assertEqual(self.states(self.a)[MAC], ("live", True))
         self.assertEqual(self.owner(self.b), "a")
         self.hook(self.a, "release", "end", "destroyed")

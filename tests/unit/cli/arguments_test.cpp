@@ -104,6 +104,8 @@ TEST_CASE("parse_arguments: verbs that the daemon answers become requests") {
   CHECK(claim.ips == std::vector<IpAddress>{*parse_ip("10.77.0.5"), *parse_ip("fd00::5")});
 
   CHECK(command_of<CallCommand>({"release", "02:00:5e:10:00:01"}).request.verb == ControlVerb::Release);
+  CHECK(command_of<CallCommand>({"prepare", "02:00:5e:10:00:01"}).request.verb == ControlVerb::Prepare);
+  CHECK(command_of<CallCommand>({"prepare", "10.77.0.5"}).request.address == VmAddress{*parse_ip("10.77.0.5")});
 }
 
 TEST_CASE("parse_arguments: every read verb takes --json") {
@@ -188,7 +190,7 @@ TEST_CASE("parse_arguments: help is data and succeeds, of the program and of a v
   CHECK(whole.status == ExitStatus::Ok);
   CHECK(whole.errors.empty());
   for (const char* verb : {"init", "enroll", "join", "up", "down", "check", "status", "peers", "vms", "lookup",
-                           "timeline", "watch", "claim", "release", "wait", "version"}) {
+                           "timeline", "watch", "claim", "prepare", "release", "wait", "version"}) {
     CAPTURE(verb);
     CHECK(whole.output.find(verb) != std::string::npos);
     CHECK(refused({verb, "--help"}).output.find(verb) != std::string::npos);

@@ -19,6 +19,8 @@ std::vector<ControlRequest> every_request() {
       {.verb = ControlVerb::Timeline, .address = *parse_ip("10.0.0.1"), .refresh = false, .mac = {}, .ips = {}},
       {.verb = ControlVerb::Watch, .address = {}, .refresh = false, .mac = {}, .ips = {}},
       {.verb = ControlVerb::Release, .address = {}, .refresh = false, .mac = kMac, .ips = {}},
+      {.verb = ControlVerb::Prepare, .address = kMac, .refresh = false, .mac = {}, .ips = {}},
+      {.verb = ControlVerb::Prepare, .address = *parse_ip("10.0.0.1"), .refresh = false, .mac = {}, .ips = {}},
       {.verb = ControlVerb::Down, .address = {}, .refresh = false, .mac = {}, .ips = {}},
   };
 }

@@ -169,10 +169,11 @@ TEST_CASE("vms: sorted by MAC; one that left says where to, by name when that is
 
   const std::string data = report_vms({live, left}, {{node_id(0x0b), "b"}});
 
-  CHECK(data ==
-        R"({"schema":1,"vms":[{"mac":"02:00:5e:10:00:01","ips":[],"state":"forwarding","pinned":true,"sequence":"77",)"
-        R"("age_ms":5000,"forward_to":"b"},{"mac":"02:00:5e:10:00:02","ips":["10.77.0.6","fd00::6"],"state":"live",)"
-        R"("pinned":false,"sequence":"77","age_ms":5000,"forward_to":null}]})");
+  CHECK(
+      data ==
+      R"({"schema":1,"vms":[{"mac":"02:00:5e:10:00:01","ips":[],"state":"forwarding","pinned":true,"sequence":"77",)"
+      R"("age_ms":5000,"expires_ms":null,"forward_to":"b"},{"mac":"02:00:5e:10:00:02","ips":["10.77.0.6","fd00::6"],"state":"live",)"
+      R"("pinned":false,"sequence":"77","age_ms":5000,"expires_ms":null,"forward_to":null}]})");
   CHECK(text_of(ControlVerb::Vms, data) ==
         "MAC                IPS                STATE       CLAIMED     FOR  MOVED TO  SEQUENCE\n"
         "02:00:5e:10:00:01  -                  forwarding  explicitly  5s   b         77\n"
@@ -304,9 +305,41 @@ TEST_CASE("claim and release: one line each; releasing what is not here is said,
   CHECK(text_of(ControlVerb::Release, report_release(kMac, false)) == "02:00:5e:10:00:01 was not claimed here\n");
 }
 
+TEST_CASE("prepare: how long it is expected and where it is; that it is here already is no error") {
+  PreparedVm prepared;
+  prepared.time_left = std::chrono::seconds{120};
+  prepared.host = "b";
+  CHECK(report_prepare(kMac, prepared) ==
+        R"({"schema":1,"mac":"02:00:5e:10:00:01","state":"expected","expires_ms":120000,"host":"b"})");
+  CHECK(text_of(ControlVerb::Prepare, report_prepare(kMac, prepared)) ==
+        "02:00:5e:10:00:01 expected for 2m, now at b\n");
+  prepared.host.clear();
+  CHECK(text_of(ControlVerb::Prepare, report_prepare(kMac, prepared)) ==
+        "02:00:5e:10:00:01 expected for 2m, nobody known has it yet\n");
+  prepared.state = VmState::Live;
+  CHECK(text_of(ControlVerb::Prepare, report_prepare(kMac, prepared)) == "02:00:5e:10:00:01 is here already\n");
+}
+
+TEST_CASE("vms: an expected one shows how long still, and not how it was claimed") {
+  VmStatus vm;
+  vm.mac = kMac;
+  vm.state = VmState::Expected;
+  vm.time_left = std::chrono::seconds{90};
+
+  const std::string data = report_vms({vm}, {});
+
+  CHECK(data.find(R"("state":"expected")") != std::string::npos);
+  CHECK(data.find(R"("expires_ms":90000)") != std::string::npos);
+  const std::string text = text_of(ControlVerb::Vms, data);
+  CHECK(text.find("expected, ") != std::string::npos);
+  CHECK(text.find(" left ") != std::string::npos);
+  CHECK(text.find("learned") == std::string::npos);
+}
+
 TEST_CASE("render: an answer of another version is told, not shown in part") {
-  for (const ControlVerb verb : {ControlVerb::Status, ControlVerb::Peers, ControlVerb::Vms, ControlVerb::Lookup,
-                                 ControlVerb::Timeline, ControlVerb::Watch, ControlVerb::Claim, ControlVerb::Release}) {
+  for (const ControlVerb verb :
+       {ControlVerb::Status, ControlVerb::Peers, ControlVerb::Vms, ControlVerb::Lookup, ControlVerb::Timeline,
+        ControlVerb::Watch, ControlVerb::Claim, ControlVerb::Release, ControlVerb::Prepare}) {
     CHECK_THROWS_AS((void)text_of(verb, R"({"schema":9})"), Failure);
     CHECK_THROWS_AS((void)text_of(verb, "no JSON"), Failure);
   }

@@ -13,6 +13,10 @@ constexpr TimePoint kStart{std::chrono::seconds{100}};
 VmMachine machine_in(VmState state) {
   VmMachine vm;
   if (state == VmState::Absent) return vm;
+  if (state == VmState::Expected) {
+    CHECK(vm.handle(kStart, VmEvent::Prepare) == VmAction::Prepare);
+    return vm;
+  }
   CHECK(vm.handle(kStart, VmEvent::Claimed) == VmAction::None);
   if (state == VmState::Conflict) CHECK(vm.handle(kStart, VmEvent::Outranked) == VmAction::Mute);
   if (state == VmState::Forwarding) CHECK(vm.handle(kStart, VmEvent::ForeignClaim) == VmAction::Yield);
@@ -32,6 +36,7 @@ constexpr VmState A = VmState::Absent;
 constexpr VmState L = VmState::Live;
 constexpr VmState F = VmState::Forwarding;
 constexpr VmState C = VmState::Conflict;
+constexpr VmState P = VmState::Expected;
 using E = VmEvent;
 using X = VmAction;
 using T = VmTimer;
@@ -51,6 +56,8 @@ const std::vector<Row> kTable{
     {A, E::ForwardingDue, A, X::None, {}},
     {A, E::GoneDue, A, X::Forget, {}},
     {A, E::ConflictDue, A, X::None, {}},
+    {A, E::Prepare, P, X::Prepare, T::Expected},
+    {A, E::ExpectedDue, A, X::None, {}},
     {L, E::Signal, L, X::None, {}},
     {L, E::Claimed, L, X::None, {}},
     {L, E::ForeignClaim, F, X::Yield, T::Forwarding},
@@ -64,6 +71,8 @@ const std::vector<Row> kTable{
     {L, E::ForwardingDue, L, X::None, {}},
     {L, E::GoneDue, L, X::None, {}},
     {L, E::ConflictDue, L, X::None, {}},
+    {L, E::Prepare, L, X::None, {}},
+    {L, E::ExpectedDue, L, X::None, {}},
     {F, E::Signal, F, X::Claim, {}},
     {F, E::Claimed, L, X::None, T::Refresh},
     {F, E::ForeignClaim, F, X::Retarget, {}},
@@ -77,6 +86,8 @@ const std::vector<Row> kTable{
     {F, E::ForwardingDue, A, X::Forget, {}},
     {F, E::GoneDue, F, X::None, {}},
     {F, E::ConflictDue, F, X::None, {}},
+    {F, E::Prepare, F, X::Prepare, {}},
+    {F, E::ExpectedDue, F, X::None, {}},
     {C, E::Signal, C, X::None, {}},
     {C, E::Claimed, L, X::None, T::Refresh},
     {C, E::ForeignClaim, C, X::None, {}},
@@ -90,6 +101,23 @@ const std::vector<Row> kTable{
     {C, E::ForwardingDue, C, X::None, {}},
     {C, E::GoneDue, C, X::None, {}},
     {C, E::ConflictDue, C, X::Compare, {}},
+    {C, E::Prepare, C, X::None, {}},
+    {C, E::ExpectedDue, C, X::None, {}},
+    {P, E::Signal, P, X::Claim, {}},
+    {P, E::Claimed, L, X::None, T::Refresh},
+    {P, E::ForeignClaim, P, X::None, {}},
+    {P, E::Displaced, P, X::None, {}},
+    {P, E::Released, A, X::Forget, {}},
+    {P, E::Unplugged, P, X::None, {}},
+    {P, E::Outranked, P, X::None, {}},
+    {P, E::Unrivalled, P, X::None, {}},
+    {P, E::RefreshDue, P, X::None, {}},
+    {P, E::ProbeDue, P, X::None, {}},
+    {P, E::ForwardingDue, P, X::None, {}},
+    {P, E::GoneDue, P, X::None, {}},
+    {P, E::ConflictDue, P, X::None, {}},
+    {P, E::Prepare, P, X::Prepare, {}},
+    {P, E::ExpectedDue, A, X::Forget, {}},
 };
 
 }  // namespace
@@ -107,7 +135,7 @@ TEST_CASE("VmMachine: every event in every state does what the table says") {
     CHECK(vm.handle(kStart + kEvidenceDelay, row.event) == row.action);
 
     CHECK(vm.state() == row.next);
-    for (const VmTimer timer : {T::Refresh, T::Probe, T::Forwarding, T::Gone, T::Conflict}) {
+    for (const VmTimer timer : {T::Refresh, T::Probe, T::Forwarding, T::Gone, T::Conflict, T::Expected}) {
       CAPTURE(static_cast<int>(timer));
       const bool kept = row.state == row.next && before.deadline(timer).has_value();
       CHECK(vm.deadline(timer).has_value() == (kept || row.timer == timer));
@@ -129,6 +157,19 @@ TEST_CASE("VmMachine: a frame that was under way when the VM left asks for nothi
 
   CHECK(vm.handle(kStart + kEvidenceDelay - Duration{1}, VmEvent::Signal) == VmAction::None);
   CHECK(vm.handle(kStart + kEvidenceDelay, VmEvent::Signal) == VmAction::Claim);
+}
+
+TEST_CASE(
+    "VmMachine: a VM that was prepared for and does not come is forgotten after two minutes, anew with each word") {
+  VmMachine vm = machine_in(VmState::Expected);
+  CHECK(vm.deadline(VmTimer::Expected) == kStart + kExpectedTime);
+  CHECK(vm.handle(kStart + std::chrono::minutes{1}, VmEvent::Prepare) == VmAction::Prepare);
+
+  CHECK_FALSE(vm.take_due(kStart + kExpectedTime).has_value());
+  CHECK(vm.take_due(kStart + std::chrono::minutes{1} + kExpectedTime) == VmAction::Forget);
+
+  CHECK(vm.state() == VmState::Absent);
+  CHECK_FALSE(vm.poll_timeout().has_value());
 }
 
 TEST_CASE("VmMachine: a released VM is no longer pinned when it comes again") {

@@ -101,6 +101,17 @@ std::vector<Golden> goldens() {
        "02"
        "0102030405060708"
        "01"},
+      {"prepare", PrepareMessage{mac.mac()},
+       "0e"
+       "0006"
+       "02005e100001"},
+      {"correspondents", CorrespondentsMessage{mac.mac(), {NodeId{{1}}, NodeId{{2}}}},
+       "0f"
+       "0027"
+       "02005e100001"
+       "02"
+       "01000000000000000000000000000000"
+       "02000000000000000000000000000000"},
       {"search by MAC alone", SearchMessage{mac.mac(), {}},
        "0b"
        "0007"
@@ -140,7 +151,7 @@ TEST_CASE("Control messages: several share a datagram, in order; unknown types a
   Bytes plaintext;
   encode(PingMessage{1}, plaintext);
   const Bytes unknown = from_hex(
-      "0e0003112233"
+      "100003112233"
       "ff0000");
   plaintext.insert(plaintext.end(), unknown.begin(), unknown.end());
   encode(PingMessage{2}, plaintext);
@@ -207,7 +218,12 @@ TEST_CASE("Control messages: values outside the documented ones are refused") {
   check_refused(
       "0d001402005e1000010000000700"
       "010203040506070802",
-      Error::Malformed);                                                    // alive
+      Error::Malformed);                                   // alive
+  check_refused("0f000702005e10000140", Error::TooLarge);  // 64 correspondents
+  check_refused(
+      "0f001702005e10000101"
+      "00000000000000000000000000000000",
+      Error::Malformed);                                                    // a correspondent without an id
   check_refused("02000f000000000000000104cb0071070000", Error::Malformed);  // endpoint with port 0
 }
 
