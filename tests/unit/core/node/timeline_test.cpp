@@ -45,6 +45,31 @@ FrameInfo info_of(const Bytes& frame) {
 
 }  // namespace
 
+TEST_CASE(
+    "Timeline: a preparation ends with the VM's arrival, its expiry or its release, and takes no sign from the move") {
+  Lab lab;
+  lab.report(Kind::VmPrepared, "a");
+  CHECK_FALSE(lab.step(MoveStep::Redirected));
+  lab.now += milliseconds{500};
+  CHECK(lab.signal(SignalKind::Rarp));
+  lab.report(Kind::VmMovedHere, "a");
+
+  REQUIRE(lab.moves().size() == 2);
+  CHECK(lab.moves()[0].kind == Move::Kind::Prepared);
+  CHECK(lab.moves()[0].peer == "a");
+  CHECK(lab.moves()[0].end == Move::End::Arrived);
+  CHECK(lab.moves()[0].to_end() == milliseconds{500});
+  CHECK(lab.moves()[1].signal == SignalKind::Rarp);
+
+  lab.report(Kind::VmReleased);
+  for (const auto& [detail, end] :
+       {std::pair{"reason=expired", Move::End::Expired}, std::pair{"reason=operator", Move::End::Undone}}) {
+    lab.report(Kind::VmPrepared, "a");
+    lab.timeline.handle_event(kWallStart, NodeEvent{Kind::VmPrepareEnded, lab.now, {}, kMac, detail});
+    CHECK(lab.moves().back().end == end);
+  }
+}
+
 TEST_CASE("Timeline: a VM that moves here shows its signal, its claim and its first frames") {
   Lab lab;
   CHECK(lab.signal(SignalKind::Rarp));

@@ -107,6 +107,20 @@ TEST_CASE("VmTable: a VM that answers is no longer suspected, and a pinned one n
   CHECK(vms.take_due(kStart).empty());
 }
 
+TEST_CASE("VmTable: a gone claim keeps its time while the VM is expected again, and afterwards") {
+  VmTable vms;
+  vms.handle_claimed({kStart, {}}, claim());
+  vms.handle_released(kStart, claim(ClaimState::Gone, 2));
+  CHECK(vms.handle_prepare(kStart, kMac) == VmAction::Prepare);
+  CHECK(vms.is_expected(kMac));
+
+  CHECK(actions(vms.take_due(kStart + kExpectedTime)) == Actions{VmAction::Forget});
+
+  CHECK_FALSE(vms.is_expected(kMac));
+  CHECK(vms.find(kMac)->machine.deadline(VmTimer::Gone) == kStart + kGoneTime);
+  CHECK(actions(vms.take_due(kStart + kGoneTime)) == Actions{VmAction::Forget});
+}
+
 TEST_CASE("VmTable: a released VM's gone claim is kept for a while") {
   VmTable vms;
   vms.handle_claimed({kStart, {}}, claim());
