@@ -91,6 +91,18 @@ void SimHost::shut_down() {
   kill();
 }
 
+Result<PreparedVm> SimHost::prepare(const MacAddress& mac) {
+  auto prepared = node_->prepare(now(), mac);
+  turn();
+  return prepared;
+}
+
+Result<void> SimHost::undo_prepare(const MacAddress& mac) {
+  auto released = node_->release(now(), mac);
+  turn();
+  return released;
+}
+
 void SimHost::lookup(const VmAddress& address, bool refresh, LookupCallback callback) {
   lookups_.emplace_back(node_->start_lookup(now(), address, refresh), std::move(callback));
   turn();

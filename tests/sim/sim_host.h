@@ -53,6 +53,9 @@ class SimHost {
 
   using LookupCallback = std::function<void(const LookupResult&)>;
   void lookup(const VmAddress& address, bool refresh, LookupCallback callback);
+  // The operator's verbs.
+  Result<PreparedVm> prepare(const MacAddress& mac);
+  Result<void> undo_prepare(const MacAddress& mac);  // `rove release`
 
  private:
   void handle_datagram(const Endpoint& from, const Bytes& datagram);
