@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "core/node/vm_machine.h"
 #include "tests/sim/world.h"
@@ -14,11 +16,13 @@ using namespace std::chrono_literals;
 
 // VM i starts on host i. VM 0 moves; the last VM, on the last host, talks with it.
 struct Scene {
-  explicit Scene(std::size_t hosts = 3, double loss = 0, std::uint64_t seed = 1)
+  explicit Scene(std::size_t hosts = 3, double loss = 0, std::uint64_t seed = 1,
+                 std::optional<std::size_t> barred_host = std::nullopt)
       : world([&] {
           WorldOptions options;
           options.hosts = hosts;
-          options.vms = hosts;
+          options.vms = barred_host ? 1 : hosts;
+          options.barred_host = barred_host;
           options.seed = seed;
           options.quality.loss = loss;
           return options;
@@ -52,6 +56,12 @@ struct Scene {
   [[nodiscard]] std::vector<Move> moves(std::size_t host) {
     const auto found = world.host(host).node().moves(VmAddress{world.vm(0).mac()});
     return found ? found->moves : std::vector<Move>{};
+  }
+  [[nodiscard]] std::uint64_t counter(std::size_t host, std::string_view name) {
+    for (const auto& [key, value] : world.host(host).node().status().counters) {
+      if (key == name) return value;
+    }
+    return 0;
   }
   void check_agreement() {
     for (const std::string& problem : world.find_disagreements()) FAIL_CHECK(problem);
@@ -151,6 +161,34 @@ TEST_CASE("sim: a VM that comes back while its frames are still sent on is prepa
   scene.world.run_for(5s);
   CHECK(scene.status(0)->state == VmState::Live);
   scene.check_agreement();
+}
+
+TEST_CASE("sim: who may not claim a VM cannot prepare for it, and is not told who talks with it") {
+  Scene scene{3, 0, 1, 1};
+  const auto refused = scene.prepare(1);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error() == Error::NotAllowed);
+
+  // Prepared before anything is known of the VM: then its host decides.
+  REQUIRE(scene.world.host(0).undo_prepare(scene.world.vm(0).mac()));
+  scene.world.vm(0).unplug();
+  scene.world.run_for(1s);
+  REQUIRE(scene.prepare(1));
+  scene.world.vm(0).plug(scene.world.host(0).bridge());
+  scene.world.vm(0).announce_address();
+  scene.world.run_for(1s);
+
+  CHECK(scene.counter(0, "prepares_refused") > 0);
+  CHECK(scene.status(1)->state == VmState::Expected);
+}
+
+TEST_CASE("sim: an answer that nobody waits for any more is dropped and counted") {
+  Scene scene;
+  REQUIRE(scene.prepare(1));
+  REQUIRE(scene.world.host(1).undo_prepare(scene.world.vm(0).mac()));
+  scene.world.run_for(1s);
+
+  CHECK(scene.counter(1, "correspondents_refused") == 1);
 }
 
 TEST_CASE("sim: the old daemon dies in the moment of the move; a third host reaches the VM by the target's push") {

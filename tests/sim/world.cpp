@@ -39,7 +39,9 @@ World::World(const WorldOptions& options)
   underlay_.set_quality(options.quality);
   locations_ = Locations::create(options.location, time_, options.seed, options.quality.delay);
   for (std::size_t i = 0; i < options.hosts; ++i) {
-    const TestNode& identity = network_.add_node("host-" + std::to_string(i));
+    const std::string name = "host-" + std::to_string(i);
+    const TestNode& identity =
+        options.barred_host == i ? network_.add_node(name, {prefix_of("10.77.255.0/24")}) : network_.add_node(name);
     hosts_.push_back(
         std::make_unique<SimHost>(time_, underlay_, network_, identity, endpoint_of_host(i), random_.u64(),
                                   [this](SimHost& host) { return locations_->make(host, endpoint_of_host(0)); }));

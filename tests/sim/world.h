@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct WorldOptions {
   std::size_t vms = 3;
   LocationKind location = LocationKind::Fake;
   LinkQuality quality;
+  std::optional<std::size_t> barred_host;  // its certificate allows none of the VMs' addresses
 };
 
 // How long a migrating VM is on neither host.
