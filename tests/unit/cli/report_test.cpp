@@ -312,10 +312,10 @@ TEST_CASE("prepare: how long it is expected and where it is; that it is here alr
   CHECK(report_prepare(kMac, prepared) ==
         R"({"schema":1,"mac":"02:00:5e:10:00:01","state":"expected","expires_ms":120000,"host":"b"})");
   CHECK(text_of(ControlVerb::Prepare, report_prepare(kMac, prepared)) ==
-        "02:00:5e:10:00:01 expected for 2m, now at b\n");
+        "02:00:5e:10:00:01 expected for 2m00s, now at b\n");
   prepared.host.clear();
   CHECK(text_of(ControlVerb::Prepare, report_prepare(kMac, prepared)) ==
-        "02:00:5e:10:00:01 expected for 2m, nobody known has it yet\n");
+        "02:00:5e:10:00:01 expected for 2m00s, nobody known has it yet\n");
   prepared.state = VmState::Live;
   CHECK(text_of(ControlVerb::Prepare, report_prepare(kMac, prepared)) == "02:00:5e:10:00:01 is here already\n");
 }
