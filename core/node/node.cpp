@@ -411,6 +411,7 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   if (!unproven.empty()) next = earlier(next, unproven.front().deadline);
   for (const auto& [mac, preparation] : preparations) {
     next = earlier(next, std::min(preparation.next, preparation.until));
+    if (claims.find(VmAddress{mac}) != nullptr) next = earlier(next, preparation.next_probe);
   }
   for (const auto& [mac, arrival] : arrivals) next = earlier(next, arrival.deadline);
   for (const OperatorLookup& lookup : operator_lookups) next = earlier(next, lookup.deadline);

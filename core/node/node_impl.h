@@ -133,6 +133,11 @@ inline constexpr std::chrono::seconds kPrepareRefresh{5};
 // While nobody is known to have it, or no session with its host stands.
 inline constexpr std::chrono::seconds kPrepareSearchInterval{1};
 
+// It is asked for in the own bridge at once, then after as long again each time up to this: a question waits at the new
+// hypervisor's port until the guest runs, and is what one that says nothing by itself answers first.
+inline constexpr std::chrono::seconds kExpectedAskInterval{1};
+inline constexpr std::chrono::seconds kExpectedAskIntervalMax{30};
+
 struct NodeCounters {
   std::uint64_t claims_received = 0;
   std::uint64_t claims_accepted = 0;
@@ -354,6 +359,8 @@ struct Node::Impl {
     TimePoint until{};
     TimePoint next{};  // something is asked again
     Duration interval{};
+    TimePoint next_probe{};
+    Duration probe_interval = kExpectedAskInterval;
     std::optional<NodeId> asked;  // who was asked for the correspondents, and has not answered
     std::vector<NodeId> correspondents;
   };

@@ -46,6 +46,11 @@ void Node::Impl::run_preparations(Now now) {
   std::erase_if(preparations, [&](const auto& entry) { return entry.second.until <= now.steady; });
   for (auto& [mac, preparation] : preparations) {
     if (preparation.next <= now.steady) ask_about_expected(now, mac, preparation);
+    const SignedClaim* claim = claims.find(VmAddress{mac});
+    if (claim == nullptr || preparation.next_probe > now.steady) continue;
+    preparation.next_probe = now.steady + preparation.probe_interval;
+    preparation.probe_interval = std::min<Duration>(2 * preparation.probe_interval, kExpectedAskIntervalMax);
+    ask_presence(std::nullopt, claim->claim.ips);
   }
 }
 
@@ -152,6 +157,16 @@ void Node::Impl::handle_prepare(Now now, const NodeId& peer, const PrepareMessag
     if (owner == peer || known || answer.nodes.size() >= kCorrespondentsMax) continue;
     answer.nodes.push_back(owner);
     if (const SignedNodeRecord* record = directory.find_record(owner)) node_records.push_back(record->encoded);
+  }
+  // Who only sends to it leaves no trace here; who was heard last may be one of them.
+  std::vector<PeerInfo> others = peers.peers();
+  std::sort(others.begin(), others.end(),
+            [](const PeerInfo& a, const PeerInfo& b) { return a.last_heard > b.last_heard; });
+  for (const PeerInfo& other : others) {
+    const bool known = std::find(answer.nodes.begin(), answer.nodes.end(), other.id) != answer.nodes.end();
+    if (!other.up || other.id == peer || known || answer.nodes.size() >= kCorrespondentsMax) continue;
+    answer.nodes.push_back(other.id);
+    if (const SignedNodeRecord* record = directory.find_record(other.id)) node_records.push_back(record->encoded);
   }
   // Who the nodes are goes first: their records then find the wish to reach them.
   peers.send(now, peer, answer);

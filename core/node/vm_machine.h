@@ -34,8 +34,8 @@ inline constexpr std::chrono::seconds kPresenceInterval{1};
 inline constexpr std::chrono::seconds kConflictWindow{180};
 // A muted VM and the other are compared again this often.
 inline constexpr std::chrono::seconds kConflictInterval{10};
-// A VM that is expected and does not come: hypervisors prepare anew for the next attempt.
-inline constexpr std::chrono::minutes kExpectedTime{2};
+// A VM that is expected and does not come: a hypervisor prepares once, and then copies some hundred gigabytes.
+inline constexpr std::chrono::minutes kExpectedTime{15};
 
 enum class VmState : std::uint8_t {
   Absent,      // not here; after a release its `gone` claim stays published for a while

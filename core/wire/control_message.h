@@ -93,7 +93,7 @@ struct PrepareMessage {
 inline constexpr std::size_t kCorrespondentsMax = 63;
 struct CorrespondentsMessage {
   MacAddress mac;
-  std::vector<NodeId> nodes;  // that the VMs here lately sent frames to, last used first
+  std::vector<NodeId> nodes;  // that the VMs here lately sent frames to, last used first; then others
   bool operator==(const CorrespondentsMessage&) const = default;
 };
 

@@ -98,7 +98,7 @@ TEST_CASE("sim: who expects a VM knows its addresses, claims nothing, and has th
   scene.check_agreement();
 }
 
-TEST_CASE("sim: a VM that was prepared for and does not come is forgotten after two minutes") {
+TEST_CASE("sim: a VM that was prepared for and does not come is forgotten after fifteen minutes") {
   Scene scene;
   REQUIRE(scene.prepare(1));
   scene.world.run_for(60s);

@@ -159,8 +159,7 @@ TEST_CASE("VmMachine: a frame that was under way when the VM left asks for nothi
   CHECK(vm.handle(kStart + kEvidenceDelay, VmEvent::Signal) == VmAction::Claim);
 }
 
-TEST_CASE(
-    "VmMachine: a VM that was prepared for and does not come is forgotten after two minutes, anew with each word") {
+TEST_CASE("VmMachine: a VM that was prepared for and does not come is forgotten after its time, anew with each word") {
   VmMachine vm = machine_in(VmState::Expected);
   CHECK(vm.deadline(VmTimer::Expected) == kStart + kExpectedTime);
   CHECK(vm.handle(kStart + std::chrono::minutes{1}, VmEvent::Prepare) == VmAction::Prepare);
