@@ -361,6 +361,12 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
   const NodeId owner = node_id_of(claim.owner);
   NodeId before;
   if (const SignedClaim* known = claims.find(VmAddress{claim.mac})) before = node_id_of(known->claim.owner);
+  // Its new host had to claim it without knowing any address: we know what it forgets.
+  Bytes addressed;
+  if (const SignedClaim* known = claims.find_any(VmAddress{claim.mac});
+      known != nullptr && claim.ips.empty() && claim.state == ClaimState::Live && !known->claim.ips.empty()) {
+    addressed = known->encoded;
+  }
   switch (claims.offer(now, signed_claim, publisher)) {
     case ClaimVerdict::Accepted: break;
     case ClaimVerdict::Refreshed:
@@ -386,6 +392,9 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
     case ClaimVerdict::Full: ++counters.claims_table_full; return;
   }
   ++counters.claims_accepted;
+  if (!addressed.empty() && owner != own_id && peers.is_up(owner)) {
+    peers.send(now, owner, ClaimsMessage{{addressed}});  // which takes the addresses from it: recover_addresses()
+  }
   if (sources.size() > kClaimTableMax) sources.clear();
   sources[signed_claim.id] = source;
 

@@ -10,9 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::array<std::string_view, 10> kNames{"move",        "quiet move",   "chain",       "cancelled",
-                                                  "rolled back", "source dies",  "target dies", "host restarts",
-                                                  "split",       "address moves"};
+constexpr std::array<std::string_view, 11> kNames{"move",        "quiet move",  "chain",        "cancelled",
+                                                  "rolled back", "source dies", "target dies",  "host restarts",
+                                                  "split",       "clone",       "address moves"};
 
 // A daemon that starts anew has heard from all others what they claim.
 constexpr Duration kLearningTime = 30s;
@@ -71,6 +71,11 @@ void FaultScript::run() {
   for (std::size_t host = 0; host < world_.hosts(); ++host) {
     if (!world_.host(host).is_running()) world_.host(host).start();
   }
+  // Where nobody ever sends anything, and the location service loses what dead daemons do not repeat, all who knew a
+  // VM's address may have died: then its own word is the only one left.
+  if (options_.forgets && options_.send_every == Duration{0}) {
+    for (std::size_t vm = 0; vm < world_.vms(); ++vm) world_.vm(vm).announce_address();
+  }
   // Its host's daemon may have been dead when it was announced; keepalived repeats that (garp_master_refresh).
   world_.run_for(1s);
   for (const std::size_t holder : holders_) world_.vm(holder).take_address(shared_);
@@ -92,7 +97,8 @@ void FaultScript::send_later(std::size_t vm, TimePoint end) {
 }
 
 void FaultScript::move(std::size_t vm, std::size_t host, bool announce) {
-  if (!world_.is_moving(vm) && world_.place_of(vm) != host) world_.migrate(vm, host, announce);
+  const bool free = !world_.is_moving(vm) && !clones_.contains(vm);
+  if (free && world_.place_of(vm) != host) world_.migrate(vm, host, announce);
 }
 
 void FaultScript::kill(std::size_t host, Duration time) {
@@ -111,8 +117,24 @@ void FaultScript::kill(std::size_t host, Duration time) {
   });
 }
 
+// It announces itself every second: a clone of a disk runs the same services.
+void FaultScript::clone(std::size_t vm, std::size_t host, Duration time) {
+  if (world_.is_moving(vm) || clones_.contains(vm) || world_.place_of(vm) == host) return;
+  auto& clone = clones_[vm] = std::make_unique<SimVm>(world_.time(), world_.vm(vm).mac(), world_.vm(vm).ip());
+  clone->plug(world_.host(host).bridge());
+  for (Duration at{}; at < time; at += 1s) {
+    world_.time().after(at, [clone = clone.get()] { clone->announce_address(); });
+  }
+  // Its owner notices, and switches it off; the frames that are under way to it need somebody to come to.
+  world_.time().after(time, [this, vm] {
+    clones_.at(vm)->unplug();
+    gone_.push_back(std::move(clones_.at(vm)));
+    clones_.erase(vm);
+  });
+}
+
 void FaultScript::act(const FaultEvent& event) {
-  const bool free = !world_.is_moving(event.vm);
+  const bool free = !world_.is_moving(event.vm) && !clones_.contains(event.vm);
   const std::size_t source = world_.place_of(event.vm);
   switch (event.fault) {
     case Fault::Move: return move(event.vm, event.host, true);
@@ -151,6 +173,7 @@ void FaultScript::act(const FaultEvent& event) {
       });
       return;
     }
+    case Fault::Clone: return clone(event.vm, event.host, event.time);
     case Fault::AddressMoves:
       if (!free) return;  // a paused VM cannot become the master
       for (const std::size_t holder : holders_) world_.vm(holder).give_up_address(shared_);

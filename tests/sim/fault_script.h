@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,7 @@ enum class Fault : std::uint8_t {
   TargetDies,    // its daemon, with the first announce
   HostRestarts,  // its daemon is killed, and starts again
   Split,         // the network in two, for a while
+  Clone,         // a second VM with the same MAC and address comes up elsewhere, for a while
   AddressMoves,  // an address of a service goes from VM to VM, as VRRP moves it
 };
 
@@ -39,6 +42,7 @@ struct FaultOptions {
   std::size_t events = 20;
   Duration duration{};    // of all of them
   Duration send_every{};  // by each VM, on average; zero: nobody sends anything
+  bool forgets = false;   // the location service may lose what it was given
 };
 
 class FaultScript {
@@ -56,6 +60,7 @@ class FaultScript {
   void act(const FaultEvent& event);
   void move(std::size_t vm, std::size_t host, bool announce);
   void kill(std::size_t host, Duration time);
+  void clone(std::size_t vm, std::size_t host, Duration time);
   void send_later(std::size_t vm, TimePoint end);
 
   World& world_;
@@ -68,6 +73,8 @@ class FaultScript {
   bool split_ = false;
   IpAddress shared_;
   std::vector<std::size_t> holders_;  // at most one
+  std::vector<std::unique_ptr<SimVm>> gone_;
+  std::map<std::size_t, std::unique_ptr<SimVm>> clones_;  // by VM; while it has one, it stays where it is
 };
 
 }  // namespace rove::sim

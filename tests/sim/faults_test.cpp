@@ -140,6 +140,7 @@ Run run(std::uint64_t seed) {
   FaultOptions faults;
   faults.events = 10 + random.below(31);
   faults.duration = 120s;
+  faults.forgets = options.location == LocationKind::OpenDht;
   faults.send_every = random.below(3) == 0 ? Duration{0} : Duration{500ms};
 
   World world{options};

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Daemons and hypervisors that die around a migration of a QEMU guest: the source's daemon in the moment of completion,
-with `rove prepare` at the target and without, the target's daemon or QEMU before and after the announce. Each ends with one right owner everywhere.
-Usage: deaths_test.py ROVE WAN_EMULATOR"""
+with `rove prepare` at the target and without, the target's daemon or QEMU before and after the announce. Each ends with
+one right owner everywhere. Usage: deaths_test.py ROVE WAN_EMULATOR"""
 
 import json
 import time
@@ -10,8 +10,8 @@ import lab_test
 import sites
 from guest import BANDWIDTH_LOW, MAC
 
-# On a quiet machine frames of the third site reach the target straight within 2 one-way delays + 50 ms of its first sign
-# of the guest. Its answers take longer: after its move a guest under TCG needs some 60 ms to answer even its neighbour.
+# On a quiet machine frames of the third site reach the target straight within 2 one-way delays + 50 ms of its first
+# sign of the guest. Answers take longer: a guest under TCG needs some 60 ms after a move to answer even its neighbour.
 GOAL_MS = 2 * sites.DELAY_MS + 50
 REACHED_MS = 1000
 AFTER_ANNOUNCE_S = 0.3
@@ -43,8 +43,8 @@ def source_daemon(checks, overlay, experiment, target, prepared):
     for site in (third, target):
         after = experiment.pings[site].record().first_answer(signal)
         checks.check(after is not None and after < REACHED_MS,
-                     f"{what}: client-{site} has an answer {after} ms after the first sign (bound {REACHED_MS}; that came "
-                     f"{(signal - move.resumed) * 1e3:.0f} ms after RESUME)")
+                     f"{what}: client-{site} has an answer {after} ms after the first sign (bound {REACHED_MS}; "
+                     f"that came {(signal - move.resumed) * 1e3:.0f} ms after RESUME)")
     overlay.start_daemon(source)
     lab_test.check_answers(checks, experiment, what)
     lab_test.check_owner(checks, overlay, target, what)
