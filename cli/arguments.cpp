@@ -66,6 +66,7 @@ class Parser {
     add_reads();
     add_claims();
     add_wait();
+    add_watch_qemu();
     add_version();
   }
 
@@ -160,9 +161,7 @@ class Parser {
     add_config(verb);
     verb->add_option("--listen", listen_, "UDP port, or ADDRESS:PORT (default 7683 on every address)")
         ->check(must_be([](const std::string& text) { return parse_listen_address(text); }, "a port or ADDRESS:PORT"));
-    verb->add_option("--log-level", log_level_, std::string{kLogLevels})
-        ->check(must_be([](const std::string& text) { return parse_log_level(text); },
-                        "one of " + std::string{kLogLevels}));
+    add_log_level(verb);
   }
 
   void add_down() {
@@ -254,6 +253,17 @@ class Parser {
         ->check(must_be([](const std::string& text) { return parse_duration(text); }, kDurationWanted));
   }
 
+  void add_watch_qemu() {
+    CLI::App* verb =
+        add_verb("watch-qemu", "Follow a QEMU, so that its VM's moves lose nothing, until interrupted", [this] {
+          WatchQemuCommand command{.socket = file_, .log_level = {}};
+          if (!log_level_.empty()) command.log_level = parse_log_level(log_level_);
+          return command;
+        });
+    verb->add_option("SOCKET", file_, "Of QEMU's -qmp unix:SOCKET,server=on,wait=off; for rove alone")->required();
+    add_log_level(verb);
+  }
+
   void add_version() {
     add_json(add_verb("version", "Print the version", [] { return VersionCommand{}; }));
   }
@@ -263,6 +273,11 @@ class Parser {
   }
   void add_config(CLI::App* verb) {
     verb->add_option("--config", config_, "This configuration file instead of NETWORK.toml");
+  }
+  void add_log_level(CLI::App* verb) {
+    verb->add_option("--log-level", log_level_, std::string{kLogLevels})
+        ->check(must_be([](const std::string& text) { return parse_log_level(text); },
+                        "one of " + std::string{kLogLevels}));
   }
   void add_bootstrap(CLI::App* verb, const char* description) {
     verb->add_option("--bootstrap", bootstrap_, description)->check(must_be(&parse_one_host_port, "HOST:PORT"));

@@ -54,10 +54,15 @@ struct WaitCommand {
 };
 // Prints what happens until the daemon ends.
 struct WatchCommand {};
+// Follows a QEMU until interrupted.
+struct WatchQemuCommand {
+  std::filesystem::path socket;
+  std::optional<LogLevel> log_level;
+};
 struct VersionCommand {};
 
 using Command = std::variant<InitCommand, EnrollCommand, JoinCommand, UpCommand, CheckCommand, CallCommand, WaitCommand,
-                             WatchCommand, VersionCommand>;
+                             WatchCommand, WatchQemuCommand, VersionCommand>;
 
 struct Arguments {
   PathOptions paths;

@@ -14,7 +14,8 @@ ControlRight right_for(ControlVerb verb) {
     case ControlVerb::Watch: return ControlRight::Read;
     case ControlVerb::Claim:
     case ControlVerb::Release:
-    case ControlVerb::Prepare: return ControlRight::Claim;
+    case ControlVerb::Prepare:
+    case ControlVerb::Stopped: return ControlRight::Claim;
     case ControlVerb::Down: return ControlRight::Administer;
   }
   return ControlRight::Administer;

@@ -62,7 +62,11 @@ struct ControlLoop::Impl {
   explicit Impl(const ControlLoopParts& parts)
       : p(parts),
         event_log(parts.log),
-        desk(parts.node, [this](Now now) { return make_status(now); }),
+        desk(
+            parts.node, [this](Now now) { return make_status(now); },
+            [this](const MacAddress& vm, std::optional<std::uint64_t> delivered) {
+              if (p.capture != nullptr) p.capture->note_stop(vm, delivered);
+            }),
         timer(parts.io),
         signals(parts.io, SIGTERM, SIGINT, SIGHUP) {
     watch(p.wake.fd(), [this] { p.wake.drain(); });

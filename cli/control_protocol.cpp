@@ -19,6 +19,7 @@ constexpr std::array<std::pair<ControlVerb, std::string_view>, kControlVerbs> kV
     {ControlVerb::Claim, "claim"},
     {ControlVerb::Release, "release"},
     {ControlVerb::Prepare, "prepare"},
+    {ControlVerb::Stopped, "stopped"},
     {ControlVerb::Down, "down"},
 }};
 
@@ -74,6 +75,13 @@ class ArgumentReader {
     }
   }
 
+  void read_count(const char* name, std::optional<std::uint64_t>& to) {
+    const Json count = take(name);
+    if (count.is_null()) return;
+    if (!count.is_number_unsigned()) return complain(std::string{name} + " must be a count");
+    to = count.get<std::uint64_t>();
+  }
+
   void read_flag(const char* name, bool& to) {
     const Json flag = take(name);
     if (flag.is_null()) return;
@@ -125,7 +133,8 @@ std::string encode_request(const ControlRequest& request) {
     arguments["address"] = to_string(request.address);
   }
   if (request.verb == ControlVerb::Lookup && request.refresh) arguments["refresh"] = true;
-  if (request.verb == ControlVerb::Claim || request.verb == ControlVerb::Release) {
+  if (request.verb == ControlVerb::Claim || request.verb == ControlVerb::Release ||
+      request.verb == ControlVerb::Stopped) {
     arguments["mac"] = to_string(request.mac);
   }
   if (request.verb == ControlVerb::Claim) {
@@ -133,6 +142,7 @@ std::string encode_request(const ControlRequest& request) {
     for (const IpAddress& ip : request.ips) ips.push_back(to_string(ip));
     arguments["ips"] = std::move(ips);
   }
+  if (request.verb == ControlVerb::Stopped && request.delivered) arguments["delivered"] = *request.delivered;
   Json object = Json::object();
   object["verb"] = to_string(request.verb);
   object["args"] = std::move(arguments);
@@ -171,6 +181,10 @@ DecodedRequest decode_request(std::string_view line) {
       reader.read_ips(request.ips);
       break;
     case ControlVerb::Release: reader.read_mac(request.mac); break;
+    case ControlVerb::Stopped:
+      reader.read_mac(request.mac);
+      reader.read_count("delivered", request.delivered);
+      break;
   }
   std::string error = reader.finish();
   if (!error.empty()) return {std::nullopt, std::move(error)};

@@ -19,8 +19,8 @@ namespace rove {
 inline constexpr std::size_t kRequestSizeMax = std::size_t{64} << 10;   // longer lines end the connection
 inline constexpr std::size_t kResponseSizeMax = std::size_t{64} << 20;  // what a client takes; vms of a full table
 
-enum class ControlVerb { Status, Peers, Vms, Lookup, Timeline, Watch, Claim, Release, Prepare, Down };
-inline constexpr std::size_t kControlVerbs = 10;
+enum class ControlVerb { Status, Peers, Vms, Lookup, Timeline, Watch, Claim, Release, Prepare, Stopped, Down };
+inline constexpr std::size_t kControlVerbs = 11;
 
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 
@@ -28,8 +28,10 @@ struct ControlRequest {
   ControlVerb verb = ControlVerb::Status;
   VmAddress address;           // Lookup, Timeline, Prepare
   bool refresh = false;        // Lookup: ask the network, whatever the cache holds
-  MacAddress mac;              // Claim, Release
+  MacAddress mac;              // Claim, Release, Stopped
   std::vector<IpAddress> ips;  // Claim
+  // Stopped: its guest got the frames up to this one, as its port counts them; nullopt: that will follow at once.
+  std::optional<std::uint64_t> delivered{};
 
   bool operator==(const ControlRequest&) const = default;
 };

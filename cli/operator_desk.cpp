@@ -28,8 +28,8 @@ ControlResponse response_to(const LookupResult& result) {
 
 }  // namespace
 
-OperatorDesk::OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status)
-    : node_(node), make_status_(std::move(make_status)) {}
+OperatorDesk::OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop)
+    : node_(node), make_status_(std::move(make_status)), note_stop_(std::move(note_stop)) {}
 
 void OperatorDesk::handle_request(Now now, const ControlRequest& request, ControlServer::Reply reply) {
   switch (request.verb) {
@@ -44,6 +44,9 @@ void OperatorDesk::handle_request(Now now, const ControlRequest& request, Contro
       if (request.address.is_mac()) return reply(prepare(now, request.address.mac()));
       return start_lookup(now, request, std::move(reply));  // whose address is it?
     case ControlVerb::Release: return reply(release(now, request));
+    case ControlVerb::Stopped:
+      note_stop_(request.mac, request.delivered);
+      return reply(data_of(report_stopped(request.mac)));
     case ControlVerb::Down: stop_requested_ = true; return reply(data_of(report_down()));
   }
 }

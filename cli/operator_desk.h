@@ -21,8 +21,11 @@ class OperatorDesk {
   static constexpr std::chrono::seconds kLookupTimeout{10};  // the node answers by itself long before
   static constexpr std::size_t kLookupsMax = 2 * kControlClientsMax;
 
+  // What a VM's hypervisor tells when it has stopped the VM, as in ControlRequest.
+  using NoteStop = std::function<void(const MacAddress& vm, std::optional<std::uint64_t> delivered)>;
+
   // `node` must outlive it. `make_status` is asked for each status request.
-  OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status);
+  OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop);
 
   void handle_request(Now now, const ControlRequest& request, ControlServer::Reply reply);
   void handle_lookup_result(Now now, const LookupResult& result);
@@ -50,6 +53,7 @@ class OperatorDesk {
 
   Node& node_;
   std::function<StatusReport(Now)> make_status_;
+  NoteStop note_stop_;
   std::map<LookupTicket, PendingLookup> lookups_;
   bool stop_requested_ = false;
 };

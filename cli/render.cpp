@@ -230,6 +230,7 @@ std::string render_object(ControlVerb verb, const Json& answer, const RenderOpti
     case ControlVerb::Claim: return clean_cell(answer.at("mac").get<std::string>()) + " claimed\n";
     case ControlVerb::Release: return render_release(answer);
     case ControlVerb::Prepare: return render_prepare(answer);
+    case ControlVerb::Stopped:
     case ControlVerb::Down: return {};
   }
   return {};

@@ -150,6 +150,8 @@ CounterList capture_counters(const PortCaptureCounters& counters) {
           {"frames_found", counters.frames_found},
           {"frames_written", counters.frames_written},
           {"frames_refused", counters.frames_refused},
+          {"stops", counters.stops},
+          {"stops_used", counters.stops_used},
           {"messages_lost", counters.messages_lost}};
 }
 
@@ -284,6 +286,12 @@ std::string report_release(const MacAddress& mac, bool released) {
   Json object = make_object();
   object["mac"] = to_string(mac);
   object["released"] = released;
+  return dump(object);
+}
+
+std::string report_stopped(const MacAddress& mac) {
+  Json object = make_object();
+  object["mac"] = to_string(mac);
   return dump(object);
 }
 

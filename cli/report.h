@@ -49,6 +49,7 @@ struct StatusReport {
 [[nodiscard]] std::string report_claim(const MacAddress& mac, std::uint64_t sequence);
 [[nodiscard]] std::string report_prepare(const MacAddress& mac, const PreparedVm& prepared);
 [[nodiscard]] std::string report_release(const MacAddress& mac, bool released);
+[[nodiscard]] std::string report_stopped(const MacAddress& mac);
 [[nodiscard]] std::string report_down();
 [[nodiscard]] std::string report_timeline(const VmAddress& address, const std::optional<VmMoves>& found, TimePoint now);
 

@@ -16,6 +16,7 @@
 #include "cli/enrolment.h"
 #include "cli/render.h"
 #include "cli/report.h"
+#include "cli/watch_qemu.h"
 #include "core/crypto/hash.h"
 #include "rove_version.h"
 #include "tap/clock.h"
@@ -149,6 +150,13 @@ class Runner {
       line = client.receive();
     }
     throw Failure(line.status, line.what, line.why, line.next);
+  }
+
+  ExitStatus operator()(const WatchQemuCommand& command) {
+    const std::string network = choose_running_network();
+    Log log{command.log_level.value_or(LogLevel::Info)};
+    watch_qemu({.qmp = command.socket, .control = paths_.socket_file(network), .network = network}, log);
+    return ExitStatus::Ok;
   }
 
   ExitStatus operator()(const VersionCommand&) {

@@ -63,6 +63,12 @@ constexpr std::chrono::milliseconds kCountersPeriodOfPort{1};
 constexpr std::chrono::milliseconds kStallTime{5};
 constexpr std::chrono::seconds kTransitTime{5};
 constexpr std::size_t kTransitsMax = 64;
+// Between the two messages about a stop lies a question to the hypervisor, which answers as soon as it has sent the
+// last of the VM's state: mostly before anybody asks for frames. A request waits so long for the second one.
+constexpr std::chrono::milliseconds kStopPatience{10};
+// What is known of a stop serves the move that it belongs to. A VM that goes on is noticed by what its hypervisor
+// reads.
+constexpr std::chrono::seconds kStopTime{60};
 
 struct Follow {
   MacAddress vm;
@@ -70,6 +76,10 @@ struct Follow {
 };
 struct Forget {
   MacAddress vm;
+};
+struct Stop {
+  MacAddress vm;
+  std::optional<std::uint64_t> delivered;
 };
 struct Request {
   MacAddress vm;
@@ -79,7 +89,7 @@ struct Write {
   Bytes frame;
   bool needs_checksum;
 };
-using Command = std::variant<Follow, Forget, Request, Write>;
+using Command = std::variant<Follow, Forget, Stop, Request, Write>;
 
 }  // namespace
 
@@ -110,6 +120,15 @@ struct PortCapture::Impl {
     TimePoint transits_until{};
     std::optional<PortCounters> last;  // of a device that is gone
     TimePoint gone_at{};
+  };
+
+  struct Stopped {
+    std::optional<std::uint64_t> delivered;
+    TimePoint at{};
+  };
+  struct Waiting {
+    MacAddress vm;
+    TimePoint until{};
   };
 
   Impl(Mode mode_, const OwnPort& own_port_, std::function<void()> wake_)
@@ -163,6 +182,7 @@ struct PortCapture::Impl {
       handle_commands();
       handle_links();
       const TimePoint now = read_steady_clock();
+      handle_waiting(now);
       if (now < resting_until) continue;
       bool news = false;
       for (auto& [index, port] : ports) news = drain(now, port) || news;
@@ -192,7 +212,8 @@ struct PortCapture::Impl {
         }
       }
     }
-    (void)poll(polled.data(), polled.size(), timeout);  // EINTR: a turn for nothing
+    if (!waiting.empty()) timeout = timeout < 0 ? 1 : std::min(timeout, 1);  // ms
+    (void)poll(polled.data(), polled.size(), timeout);                       // EINTR: a turn for nothing
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t size = ::read(wake_fd.get(), &count, sizeof count);  // EAGAIN: not signalled
   }
@@ -405,28 +426,66 @@ struct PortCapture::Impl {
     if (port != ports.end() && --port->second.vms == 0) erase(port);
   }
 
+  void handle(const Stop& command) {
+    const TimePoint now = read_steady_clock();
+    std::erase_if(stopped, [now](const auto& entry) { return now - entry.second.at > kStopTime; });
+    if (stopped.size() >= kCapturedPortsMax && !stopped.contains(command.vm)) return;
+    stopped[command.vm] = {command.delivered, now};
+    if (command.delivered) stops.fetch_add(1, std::memory_order_relaxed);
+  }
+
   void handle(const Request& command) {
-    CapturedFrames answer{command.vm, {}, 0};
-    if (Port* port = find_port(command.vm)) {
+    const auto stop = stopped.find(command.vm);
+    const TimePoint now = read_steady_clock();
+    const bool is_coming = stop != stopped.end() && !stop->second.delivered && now - stop->second.at < kStopTime;
+    if (!is_coming) return answer_request(command.vm);
+    waiting.push_back({command.vm, now + kStopPatience});
+  }
+
+  void handle_waiting(TimePoint now) {
+    for (std::size_t i = 0; i < waiting.size();) {
+      const auto [vm, until] = waiting[i];
+      const auto stop = stopped.find(vm);
+      const bool is_coming = stop != stopped.end() && !stop->second.delivered;
+      if (is_coming && now < until) {
+        ++i;
+        continue;
+      }
+      waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(i));
+      answer_request(vm);
+    }
+  }
+
+  void answer_request(const MacAddress& vm) {
+    CapturedFrames answer{vm, {}, 0};
+    if (Port* port = find_port(vm)) {
       const TimePoint now = read_steady_clock();
       if (!port->last && !port->closed) std::this_thread::sleep_for(kSettleTime);
       drain(now, *port);
       if (read_counters(now, *port)) {
-        PortRing::Taken taken = port->ring.take(command.vm, read_before(*port));
+        PortRing::Taken taken = port->ring.take(vm, read_before(now, vm, *port));
         answer.frames = std::move(taken.frames);
         answer.missing = taken.missing;
       }
       add_dropped(*port, answer);
     }
+    stopped.erase(vm);
     if (!captured.push(std::move(answer))) messages_lost.fetch_add(1, std::memory_order_relaxed);
     wake();
   }
 
   // How many of the frames that were read are to be handed on too. The announce that this host wrote to its bridge on
   // behalf of the VM's new host went to this port as well, so a hypervisor that had nothing to read since it stopped
-  // the guest has read that.
-  [[nodiscard]] std::uint64_t read_before(const Port& port) const {
+  // the guest has read that. A hypervisor that told what it delivered leaves nothing to guess.
+  [[nodiscard]] std::uint64_t read_before(TimePoint now, const MacAddress& vm, const Port& port) {
     if (mode == Mode::AtLeastOnce) return kDoubtful;
+    const auto stop = stopped.find(vm);
+    if (stop != stopped.end() && stop->second.delivered && now - stop->second.at < kStopTime) {
+      if (const auto undelivered = port.ring.undelivered(*stop->second.delivered)) {
+        stops_used.fetch_add(1, std::memory_order_relaxed);
+        return *undelivered;
+      }
+    }
     return port.ring.unread() > 0 ? kSwallowed : 0;
   }
 
@@ -450,7 +509,7 @@ struct PortCapture::Impl {
   Mailbox<MacAddress> closed;
   std::atomic<bool> stopping{false};
   std::atomic<std::uint64_t> ports_now{0}, ports_refused{0}, transits{0}, seen{0}, frames_lost{0}, frames_found{0},
-      frames_written{0}, frames_refused{0}, messages_lost{0};
+      frames_written{0}, frames_refused{0}, stops{0}, stops_used{0}, messages_lost{0};
 
   // The thread's.
   NetlinkSocket links;
@@ -459,6 +518,8 @@ struct PortCapture::Impl {
   std::vector<NetlinkMessage> link_messages;
   std::map<unsigned, Port> ports;  // by ifindex
   std::map<MacAddress, unsigned> ports_of;
+  std::map<MacAddress, Stopped> stopped;
+  std::vector<Waiting> waiting;  // one for each VM that moves away just now
   std::vector<PortFrame> held_back;
   std::vector<pollfd> polled;
   TimePoint resting_until{};
@@ -475,6 +536,9 @@ void PortCapture::follow(const MacAddress& vm, unsigned ifindex) {
 }
 void PortCapture::forget(const MacAddress& vm) {
   impl_->post(Forget{vm});
+}
+void PortCapture::note_stop(const MacAddress& vm, std::optional<std::uint64_t> delivered) {
+  impl_->post(Stop{vm, delivered});
 }
 void PortCapture::request(const MacAddress& vm) {
   impl_->post(Request{vm});
@@ -493,7 +557,8 @@ PortCaptureCounters PortCapture::counters() const {
   const auto value = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
   return {value(impl_->ports_now),      value(impl_->ports_refused),  value(impl_->transits),
           value(impl_->seen),           value(impl_->frames_lost),    value(impl_->frames_found),
-          value(impl_->frames_written), value(impl_->frames_refused), value(impl_->messages_lost)};
+          value(impl_->frames_written), value(impl_->frames_refused), value(impl_->stops),
+          value(impl_->stops_used),     value(impl_->messages_lost)};
 }
 
 }  // namespace rove

@@ -34,6 +34,8 @@ struct PortCaptureCounters {
   std::uint64_t frames_found = 0;  // the kernel dropped them at a port that was being closed; handed on
   std::uint64_t frames_written = 0;
   std::uint64_t frames_refused = 0;  // could not be written to a port
+  std::uint64_t stops = 0;           // of VMs whose hypervisor told how many frames it delivered
+  std::uint64_t stops_used = 0;      // … and these settled what was handed on
   std::uint64_t messages_lost = 0;   // a mailbox was full
 };
 
@@ -60,6 +62,9 @@ class PortCapture {
   void follow(const MacAddress& vm, unsigned ifindex);
   // The bridge forgot it, and it is not coming back here.
   void forget(const MacAddress& vm);
+  // The VM's hypervisor has stopped it, and had given it the frames up to this one, as its port counts them; nullopt:
+  // that follows in a moment, for which a request waits. Whatever was read since is to be handed on.
+  void note_stop(const MacAddress& vm, std::optional<std::uint64_t> delivered);
   // Wants what the VM's hypervisor has not read; poll_captured() brings it, with no frames when its port is not known.
   void request(const MacAddress& vm);
   // Sends a frame to the VM's port, past the bridge.

@@ -45,6 +45,11 @@ std::uint64_t PortRing::unread() const {
   return static_cast<std::uint64_t>(raw_unread());
 }
 
+std::optional<std::uint64_t> PortRing::undelivered(std::uint64_t delivered) const {
+  if (delivered > now_.read || now_.read - delivered > kUndeliveredMax) return std::nullopt;
+  return now_.read - delivered;
+}
+
 void PortRing::trim() {
   const std::uint64_t keep = unread() + (seen_ - seen_at_counters_) + kPortReadKept;
   while (frames_.size() > keep) forget_first();

@@ -28,6 +28,9 @@ inline constexpr std::size_t kPortOctetsMax = std::size_t{4} << 20;
 // What was read stays for as many frames: the hypervisor reads one frame more after it has stopped the guest.
 inline constexpr std::size_t kPortReadKept = 64;
 
+// QEMU (7.2) purges one frame at most while it stops, and takes one more afterwards.
+inline constexpr std::uint64_t kUndeliveredMax = 2;
+
 struct PortFrame {
   Bytes frame;                  // empty: it was too large to be kept whole
   bool needs_checksum = false;  // TCP or UDP checksum of the pseudo-header only
@@ -55,6 +58,9 @@ class PortRing {
   // As of the last handle_counters().
   [[nodiscard]] std::uint64_t unread() const;
   [[nodiscard]] std::uint64_t read() const { return now_.read; }
+  // How many of the frames that were read last the guest never got, when its hypervisor has stopped and gave it those
+  // up to `delivered` (as read()) only. nullopt: more than a hypervisor that stops can hold, so that number is none.
+  [[nodiscard]] std::optional<std::uint64_t> undelivered(std::uint64_t delivered) const;
   // Frees what was read, as of the last handle_counters(), but for kPortReadKept frames.
   void trim();
   [[nodiscard]] std::size_t size() const { return frames_.size(); }

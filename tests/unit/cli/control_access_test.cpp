@@ -29,7 +29,8 @@ TEST_CASE("control access: members of the group may read, by primary or suppleme
                                    ControlVerb::Timeline, ControlVerb::Watch}) {
       CHECK(may(peer, kPolicy, verb));
     }
-    for (const ControlVerb verb : {ControlVerb::Claim, ControlVerb::Release, ControlVerb::Prepare, ControlVerb::Down}) {
+    for (const ControlVerb verb : {ControlVerb::Claim, ControlVerb::Release, ControlVerb::Prepare, ControlVerb::Stopped,
+                                   ControlVerb::Down}) {
       CHECK_FALSE(may(peer, kPolicy, verb));
     }
   }
@@ -43,6 +44,7 @@ TEST_CASE("control access: members may claim when the configuration says so, but
   CHECK(may(peer, policy, ControlVerb::Claim));
   CHECK(may(peer, policy, ControlVerb::Release));
   CHECK(may(peer, policy, ControlVerb::Prepare));
+  CHECK(may(peer, policy, ControlVerb::Stopped));
   CHECK_FALSE(may(peer, policy, ControlVerb::Down));
 }
 

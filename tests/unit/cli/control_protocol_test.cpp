@@ -21,6 +21,8 @@ std::vector<ControlRequest> every_request() {
       {.verb = ControlVerb::Release, .address = {}, .refresh = false, .mac = kMac, .ips = {}},
       {.verb = ControlVerb::Prepare, .address = kMac, .refresh = false, .mac = {}, .ips = {}},
       {.verb = ControlVerb::Prepare, .address = *parse_ip("10.0.0.1"), .refresh = false, .mac = {}, .ips = {}},
+      {.verb = ControlVerb::Stopped, .address = {}, .refresh = false, .mac = kMac, .ips = {}},
+      {.verb = ControlVerb::Stopped, .address = {}, .refresh = false, .mac = kMac, .ips = {}, .delivered = 1ULL << 60},
       {.verb = ControlVerb::Down, .address = {}, .refresh = false, .mac = {}, .ips = {}},
   };
 }
@@ -45,6 +47,8 @@ TEST_CASE("control request: the line is as documented") {
   CHECK(encode_request(every_request()[7]) == R"({"verb":"timeline","args":{"address":"10.0.0.1"}})");
   CHECK(encode_request(every_request()[5]) ==
         R"({"verb":"claim","args":{"mac":"02:00:5e:10:00:01","ips":["10.77.0.5"]}})");
+  CHECK(encode_request(every_request()[11]) ==
+        R"({"verb":"stopped","args":{"mac":"02:00:5e:10:00:01","delivered":1152921504606846976}})");
 }
 
 TEST_CASE("control request: args may be missing where the verb needs none") {
@@ -75,6 +79,9 @@ TEST_CASE("control request: what is none is refused with a reason") {
       {R"({"verb":"claim","args":{}})", "mac must be a MAC address"},
       {R"({"verb":"claim","args":{"mac":"02:00:5e:10:00:01","ips":"10.0.0.1"}})", "ips must be a list"},
       {R"({"verb":"claim","args":{"mac":"02:00:5e:10:00:01","ips":[1]}})", "ips must hold IP addresses"},
+      {R"({"verb":"stopped","args":{"delivered":1}})", "mac must be a MAC address"},
+      {R"({"verb":"stopped","args":{"mac":"02:00:5e:10:00:01","delivered":-1}})", "delivered must be a count"},
+      {R"({"verb":"stopped","args":{"mac":"02:00:5e:10:00:01","delivered":1.5}})", "delivered must be a count"},
       {R"({"verb":"release","args":{"mac":"02:00:5e:10:00:01","ips":[]}})", "unknown argument"},
   };
   for (const auto& [line, reason] : lines) {

@@ -51,6 +51,25 @@ TEST_CASE("PortRing: the frames that were not read are the last ones") {
   CHECK(port.ring.take(kVm, 0).missing == 0);
 }
 
+TEST_CASE("PortRing: what a stopped hypervisor has read and not delivered is handed over first") {
+  Port port;
+  port.see(1, 10);
+  port.count(7);
+
+  CHECK(port.ring.undelivered(107) == 0);
+  CHECK(port.ring.undelivered(105) == 2);
+  CHECK(port.taken(*port.ring.undelivered(105)) == "6 7 8 9 10 ");
+}
+
+TEST_CASE("PortRing: a number of delivered frames that no hypervisor can mean is none") {
+  Port port;
+  port.see(1, 10);
+  port.count(7);
+
+  CHECK_FALSE(port.ring.undelivered(104));
+  CHECK_FALSE(port.ring.undelivered(108));
+}
+
 TEST_CASE("PortRing: frames that came after the counters are unread too") {
   Port port;
   port.see(1, 2);
