@@ -152,6 +152,7 @@ CounterList capture_counters(const PortCaptureCounters& counters) {
           {"frames_refused", counters.frames_refused},
           {"stops", counters.stops},
           {"stops_used", counters.stops_used},
+          {"frames_undelivered", counters.frames_undelivered},
           {"messages_lost", counters.messages_lost}};
 }
 

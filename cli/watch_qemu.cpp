@@ -8,6 +8,7 @@
 //   the connection ends while it runs    → `release`: QEMU has ended, and the VM with it
 #include "cli/watch_qemu.h"
 
+#include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -16,15 +17,11 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <map>
 #include <optional>
 #include <set>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
-
-#include <poll.h>
 
 #include "cli/control_client.h"
 #include "cli/failure.h"

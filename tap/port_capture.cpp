@@ -483,6 +483,7 @@ struct PortCapture::Impl {
     if (stop != stopped.end() && stop->second.delivered && now - stop->second.at < kStopTime) {
       if (const auto undelivered = port.ring.undelivered(*stop->second.delivered)) {
         stops_used.fetch_add(1, std::memory_order_relaxed);
+        frames_undelivered.fetch_add(*undelivered, std::memory_order_relaxed);
         return *undelivered;
       }
     }
@@ -509,7 +510,7 @@ struct PortCapture::Impl {
   Mailbox<MacAddress> closed;
   std::atomic<bool> stopping{false};
   std::atomic<std::uint64_t> ports_now{0}, ports_refused{0}, transits{0}, seen{0}, frames_lost{0}, frames_found{0},
-      frames_written{0}, frames_refused{0}, stops{0}, stops_used{0}, messages_lost{0};
+      frames_written{0}, frames_refused{0}, stops{0}, stops_used{0}, frames_undelivered{0}, messages_lost{0};
 
   // The thread's.
   NetlinkSocket links;
@@ -555,10 +556,10 @@ std::optional<MacAddress> PortCapture::poll_closed() {
 
 PortCaptureCounters PortCapture::counters() const {
   const auto value = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
-  return {value(impl_->ports_now),      value(impl_->ports_refused),  value(impl_->transits),
-          value(impl_->seen),           value(impl_->frames_lost),    value(impl_->frames_found),
-          value(impl_->frames_written), value(impl_->frames_refused), value(impl_->stops),
-          value(impl_->stops_used),     value(impl_->messages_lost)};
+  return {value(impl_->ports_now),      value(impl_->ports_refused),      value(impl_->transits),
+          value(impl_->seen),           value(impl_->frames_lost),        value(impl_->frames_found),
+          value(impl_->frames_written), value(impl_->frames_refused),     value(impl_->stops),
+          value(impl_->stops_used),     value(impl_->frames_undelivered), value(impl_->messages_lost)};
 }
 
 }  // namespace rove

@@ -33,10 +33,11 @@ struct PortCaptureCounters {
   std::uint64_t frames_lost = 0;   // the capture did not keep up
   std::uint64_t frames_found = 0;  // the kernel dropped them at a port that was being closed; handed on
   std::uint64_t frames_written = 0;
-  std::uint64_t frames_refused = 0;  // could not be written to a port
-  std::uint64_t stops = 0;           // of VMs whose hypervisor told how many frames it delivered
-  std::uint64_t stops_used = 0;      // … and these settled what was handed on
-  std::uint64_t messages_lost = 0;   // a mailbox was full
+  std::uint64_t frames_refused = 0;      // could not be written to a port
+  std::uint64_t stops = 0;               // of VMs whose hypervisor told how many frames it delivered
+  std::uint64_t stops_used = 0;          // … and these settled what was handed on
+  std::uint64_t frames_undelivered = 0;  // read, but not given to the guest, by what these told; handed on
+  std::uint64_t messages_lost = 0;       // a mailbox was full
 };
 
 // All methods: control thread. The work is done on a thread of its own, which blocks all signals.

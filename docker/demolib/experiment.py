@@ -27,7 +27,7 @@ class Experiment:
         self._lab, self._period_ms, self._tcp_sites, self._after_s = lab, period_ms, tcp_sites, after_s
         self._watches = watch_lookup and overlay.has_lookup
         self.address = sites.GUEST6 if only6 else sites.GUEST4
-        self.guest = Guest(lab, image, only6=only6)
+        self.guest = Guest(lab, image, only6=only6, watch=overlay.watch_qemu)
         self.pings, self.tcps = {}, {}
 
     def boot(self, site="a"):

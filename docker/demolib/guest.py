@@ -36,18 +36,19 @@ class Move:
 class Instance:
     """One QEMU: at a site, with a TAP of its own there."""
 
-    def __init__(self, site, process, qmp):
-        self.site, self.process, self.qmp = site, process, qmp
+    def __init__(self, site, process, qmp, watcher):
+        self.site, self.process, self.qmp, self.watcher = site, process, qmp, watcher
 
 
 class Guest:
     """The one guest of the lab. `site` is where it runs. With `announces` off neither QEMU (RARP) nor the guest's
     driver (gratuitous ARP) says anything after a move. With `only6` it has no IPv4 address. Another `name` makes a
-    second one with the same addresses."""
+    second one with the same addresses. `watch` starts what follows each QEMU: it gets the site and a QMP socket, and
+    returns the Process, or None."""
 
-    def __init__(self, lab, image, announces=True, only6=False, name="guest"):
+    def __init__(self, lab, image, announces=True, only6=False, name="guest", watch=lambda site, socket: None):
         self._lab, self._image, self._announces, self._only6 = lab, image, announces, only6
-        self._name = name
+        self._name, self._watch = name, watch
         self._instances = 0
         self.instance = None
 
@@ -83,11 +84,13 @@ class Guest:
             "-initrd", self._image.initramfs, "-append", command_line,
             "-chardev", f"file,id=console,append=on,path={self._console()}",
             "-serial", "chardev:console", "-qmp", f"unix:{control},server=on,wait=off",
+            "-qmp", f"unix:{control}-watch,server=on,wait=off",
             "-netdev", f"tap,id=net,ifname={TAP},script=no,downscript=no,vhost=off",
             "-device", f"virtio-net-pci,netdev=net,mac={MAC},romfile=,"
                        f"guest_announce={'on' if self._announces else 'off'}", *arguments, log=f"qemu-{site}.log")
         try:
-            return Instance(site, process, Qmp(control, time.monotonic() + 20))
+            qmp = Qmp(control, time.monotonic() + 20)
+            return Instance(site, process, qmp, self._watch(site, f"{control}-watch"))
         except QmpError as error:
             raise QmpError(f"{error}\n{process.last_lines()}") from None
 
@@ -153,4 +156,6 @@ class Guest:
             if not instance.process.wait(10):
                 instance.process.kill()
         instance.qmp.close()
+        if instance.watcher:
+            instance.watcher.stop()
         self._lab.ip(f"host-{instance.site}", "link", "del", TAP)

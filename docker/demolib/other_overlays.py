@@ -22,6 +22,9 @@ class Other:
     def kill_bootstrap(self, say):
         """There is none."""
 
+    def watch_qemu(self, host, socket):
+        """There is nobody to tell."""
+
     def _enslave(self, site, interface, process):
         """Puts a daemon's TAP device into the site's bridge as soon as it is there."""
         host = f"host-{site}"

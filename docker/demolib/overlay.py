@@ -17,9 +17,9 @@ class RoveOverlay:
     has_lookup = True
     wan_commands = ()
 
-    def __init__(self, lab, binary, replay=None):
-        """`replay`: that key of the configuration; None leaves the default."""
-        self._lab, self.binary, self._replay = lab, binary, replay
+    def __init__(self, lab, binary, replay=None, watches=False):
+        """`replay`: that key of the configuration; None leaves the default. With `watches` each QEMU is followed."""
+        self._lab, self.binary, self._replay, self._watches = lab, binary, replay, watches
         self.daemons = {}
 
     def start(self):
@@ -76,6 +76,13 @@ class RoveOverlay:
     def start_daemon(self, host):
         self.daemons[host] = self._lab.spawn(f"host-{host}", self.binary, "up", log=f"rove-{host}.log",
                                              environment=self.environment(host))
+
+    def watch_qemu(self, host, socket):
+        """Starts what follows a QEMU by its QMP socket, if that is wanted."""
+        if not self._watches:
+            return None
+        return self._lab.spawn(f"host-{host}", self.binary, "watch-qemu", socket, log=f"watch-{host}.log",
+                               environment=self.environment(host))
 
     def kill_daemon(self, host):
         """Kills it with -9: nothing is withdrawn, nobody is told."""

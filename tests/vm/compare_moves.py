@@ -34,6 +34,7 @@ def parse_arguments():
     parser.add_argument("--systems", default="rove,switch", help=f"of rove, {', '.join(OTHERS)} (rove,switch)")
     parser.add_argument("--ipv6", action="store_true", help="the guest has no IPv4 address")
     parser.add_argument("--replay", choices=("exact", "off", "at-least-once"), help="that key of rove's configuration")
+    parser.add_argument("--no-watch", action="store_true", help="without rove watch-qemu beside each QEMU")
     parser.add_argument("--after", type=float, default=3.0, metavar="SECONDS",
                         help="how long after a move its figures go on (3); longer than the longest gap")
     parser.add_argument("--json", metavar="FILE", help="write every figure to FILE")
@@ -53,7 +54,7 @@ def parse_arguments():
 
 def overlay_of(system, lab, arguments):
     if system == "rove":
-        return RoveOverlay(lab, arguments.rove, replay=arguments.replay)
+        return RoveOverlay(lab, arguments.rove, replay=arguments.replay, watches=not arguments.no_watch)
     return OTHERS[system](lab)
 
 
@@ -81,7 +82,8 @@ def measure(arguments, checks):
 def write(arguments, moves):
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump({"schema": 1, "ipv6": arguments.ipv6, "replay": arguments.replay, "moves": moves,
+            json.dump({"schema": 1, "ipv6": arguments.ipv6, "replay": arguments.replay,
+                       "watch": not arguments.no_watch, "moves": moves,
                        "summary": comparison.summarize(moves)}, file, indent=2)
             file.write("\n")
 
