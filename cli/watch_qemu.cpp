@@ -5,7 +5,7 @@
 //   kSamplePeriod STOP meanwhile                       → `stopped` without a number, so that the daemon waits; the
 //   queues once more,
 //                                          for good now → `stopped` with the number of frames that the guest got
-//   the connection ends while it runs    → `release`: QEMU has ended, and the VM with it
+//   the connection ends                  → `release`, unless the VM has moved: QEMU has ended, and the VM with it
 #include "cli/watch_qemu.h"
 
 #include <poll.h>
@@ -133,7 +133,7 @@ class QemuWatcher {
   }
 
   void serve(QmpClient& qmp) {
-    waiting_ = running_ = migrating_ = false;
+    waiting_ = running_ = migrating_ = ran_ = moved_ = told_no_vm_ = false;
     nics_.clear();
     claims_due_.clear();
     // So that QEMU tells when a migration begins; it refuses while one is under way.
@@ -146,7 +146,7 @@ class QemuWatcher {
     if (migration.kind == QmpAnswer::Kind::Returned) note_migration(qmp, migration.value);
     log_.write(LogLevel::Info, "qemu-watched",
                {{"socket", options_.qmp.string()}, {"vms", names()}, {"running", running_ ? "yes" : "no"}});
-    if (running_) claim_all();
+    if (running_) note_running();
 
     while (!qmp.ended()) {
       qmp.wait(time_to_wait());
@@ -157,7 +157,9 @@ class QemuWatcher {
     }
     const bool asked = stop_.wait(milliseconds{0});
     log_.write(LogLevel::Info, asked ? "stopping" : "qemu-gone", {{"vms", names()}});
-    if (running_ && !asked) {
+    // In doubt the VM is left alone: a release before its new host's claim would cost frames.
+    const bool may_have_moved = moved_ || (migrating_ && !running_);
+    if (ran_ && !may_have_moved && !asked) {
       for (const Nic& nic : nics_) (void)tell(ControlVerb::Release, nic.mac);
     }
   }
@@ -174,10 +176,9 @@ class QemuWatcher {
       if (std::exchange(running_, false) && migrating_) tell_stopped(qmp);
       forget_counts();
     } else if (event.name == "RESUME") {
-      running_ = true;
       forget_counts();
       if (nics_.empty()) learn_nics(qmp);
-      claim_all();
+      note_running();
     } else if (event.name == "MIGRATION" && event.data.is_object()) {
       note_migration(qmp, event.data);
     }
@@ -188,6 +189,7 @@ class QemuWatcher {
     if (status == data.end() || !status->is_string()) return;
     static const std::set<std::string> kOver{"none", "completed", "failed", "cancelled"};
     const bool under_way = !kOver.contains(status->get<std::string>());
+    if (*status == "completed" && ran_ && !running_) moved_ = true;
     if (under_way && !migrating_ && running_) {
       learn_nics(qmp);
       find_devices(qmp);
@@ -214,7 +216,7 @@ class QemuWatcher {
       }
       nics_.push_back(std::move(nic));
     }
-    if (nics_.empty()) {
+    if (nics_.empty() && !std::exchange(told_no_vm_, true)) {
       log_.write(LogLevel::Warn, "no-vm",
                  {{"bridge", bridge_}, {"reason", "QEMU has no network device whose TAP is in the daemon's bridge"}});
     }
@@ -231,14 +233,21 @@ class QemuWatcher {
     }
   }
 
+  // Empty: there is no daemon now.
   std::string find_bridge() {
+    std::string bridge;
     try {
       ControlClient client{options_.control, options_.network, kCallTimeout};
       const Json status = Json::parse(client.call({}, kCallTimeout).data, nullptr, /*allow_exceptions=*/false);
-      return status.is_object() ? status.value("bridge", "") : std::string{};
-    } catch (const Failure&) {  // asked again
+      bridge = status.is_object() ? status.value("bridge", "") : std::string{};
+    } catch (const Failure& failure) {  // asked again
+      note_daemon_problem(failure);
       return {};
     }
+    if (!bridge.empty()) return bridge;
+    throw Failure(ExitStatus::Usage, "watch " + options_.qmp.string(),
+                  "the daemon of network " + options_.network + " has no bridge with VMs",
+                  "bridge = \"…\" in its configuration");
   }
 
   // The virtio devices whose frames can be counted: with one receive queue, which QEMU itself fills.
@@ -326,7 +335,9 @@ class QemuWatcher {
 
   // ---- the daemon --------------------------------------------------------------------------------
 
-  void claim_all() {
+  void note_running() {
+    running_ = ran_ = true;
+    moved_ = false;
     for (const Nic& nic : nics_) claims_due_.insert(nic.mac);
     retry_ = steady_clock::now();
   }
@@ -359,10 +370,14 @@ class QemuWatcher {
                  {{"verb", std::string{to_string(verb)}}, {"vm", to_string(mac)}, {"reason", response.why}});
       return true;
     } catch (const Failure& failure) {
-      if (daemon_problem_ != failure.what()) log_.write(LogLevel::Warn, "no-daemon", {{"reason", failure.what()}});
-      daemon_problem_ = failure.what();
+      note_daemon_problem(failure);
       return false;
     }
+  }
+
+  void note_daemon_problem(const Failure& failure) {
+    if (daemon_problem_ != failure.what()) log_.write(LogLevel::Warn, "no-daemon", {{"reason", failure.what()}});
+    daemon_problem_ = failure.what();
   }
 
   const WatchQemuOptions& options_;
@@ -378,6 +393,9 @@ class QemuWatcher {
   bool waiting_ = false;        // for a QEMU, and it was told
   bool running_ = false;
   bool migrating_ = false;
+  bool ran_ = false;    // here, since we are connected
+  bool moved_ = false;  // … and is elsewhere now
+  bool told_no_vm_ = false;
 };
 
 }  // namespace

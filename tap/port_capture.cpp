@@ -64,8 +64,8 @@ constexpr std::chrono::milliseconds kStallTime{5};
 constexpr std::chrono::seconds kTransitTime{5};
 constexpr std::size_t kTransitsMax = 64;
 // Between the two messages about a stop lies a question to the hypervisor, which answers as soon as it has sent the
-// last of the VM's state: mostly before anybody asks for frames. A request waits so long for the second one.
-constexpr std::chrono::milliseconds kStopPatience{10};
+// last of the VM's state: mostly before anybody asks for frames. A request waits so long for the second one, as the node waits 15 ms.
+constexpr std::chrono::milliseconds kStopPatience{8};
 // What is known of a stop serves the move that it belongs to. A VM that goes on is noticed by what its hypervisor
 // reads.
 constexpr std::chrono::seconds kStopTime{60};
