@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -57,7 +58,12 @@ class StopSignal {
     check_syscall("block signals", pthread_sigmask(SIG_BLOCK, &mask_, &before_) == 0 ? 0 : -1);
     fd_ = FileDescriptor{check_syscall("create a signalfd", signalfd(-1, &mask_, SFD_CLOEXEC | SFD_NONBLOCK))};
   }
-  ~StopSignal() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  // What came is taken first: unblocked, it would end the process.
+  ~StopSignal() {
+    signalfd_siginfo taken{};
+    while (::read(fd(), &taken, sizeof taken) > 0) continue;
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
@@ -84,7 +90,6 @@ struct Nic {
     std::uint64_t read_before, read_after;
   };
   std::optional<Sample> sample;  // not counted yet
-  std::uint16_t used = 0;        // of the last one that is
 };
 
 class QemuWatcher {

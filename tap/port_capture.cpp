@@ -17,6 +17,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -64,11 +65,16 @@ constexpr std::chrono::milliseconds kStallTime{5};
 constexpr std::chrono::seconds kTransitTime{5};
 constexpr std::size_t kTransitsMax = 64;
 // Between the two messages about a stop lies a question to the hypervisor, which answers as soon as it has sent the
-// last of the VM's state: mostly before anybody asks for frames. A request waits so long for the second one, as the node waits 15 ms.
+// last of the VM's state: mostly before anybody asks for frames. A request waits so long for the second one, as the
+// node waits 15 ms.
 constexpr std::chrono::milliseconds kStopPatience{8};
 // What is known of a stop serves the move that it belongs to. A VM that goes on is noticed by what its hypervisor
 // reads.
 constexpr std::chrono::seconds kStopTime{60};
+
+// Frames to a VM whose port the bridge has not told yet, though the VM was claimed: the bridge's message is on its way.
+constexpr std::chrono::milliseconds kPlaceTime{100};
+constexpr std::size_t kUnplacedMax = 256;
 
 struct Follow {
   MacAddress vm;
@@ -130,6 +136,10 @@ struct PortCapture::Impl {
     MacAddress vm;
     TimePoint until{};
   };
+  struct Unplaced {
+    Write write;
+    TimePoint until{};
+  };
 
   Impl(Mode mode_, const OwnPort& own_port_, std::function<void()> wake_)
       : mode(mode_),
@@ -183,6 +193,7 @@ struct PortCapture::Impl {
       handle_links();
       const TimePoint now = read_steady_clock();
       handle_waiting(now);
+      give_up_unplaced(now);
       if (now < resting_until) continue;
       bool news = false;
       for (auto& [index, port] : ports) news = drain(now, port) || news;
@@ -212,8 +223,8 @@ struct PortCapture::Impl {
         }
       }
     }
-    if (!waiting.empty()) timeout = timeout < 0 ? 1 : std::min(timeout, 1);  // ms
-    (void)poll(polled.data(), polled.size(), timeout);                       // EINTR: a turn for nothing
+    if (!waiting.empty() || !unplaced.empty()) timeout = timeout < 0 ? 1 : std::min(timeout, 1);  // ms
+    (void)poll(polled.data(), polled.size(), timeout);  // EINTR: a turn for nothing
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t size = ::read(wake_fd.get(), &count, sizeof count);  // EAGAIN: not signalled
   }
@@ -416,6 +427,27 @@ struct PortCapture::Impl {
     }
     ports_of[command.vm] = command.ifindex;
     ++port->second.vms;
+    place(command.vm);
+  }
+
+  // Writes what came before the port was known.
+  void place(const MacAddress& vm) {
+    std::deque<Unplaced> others;
+    for (Unplaced& each : std::exchange(unplaced, {})) {
+      if (each.write.vm == vm) {
+        handle(each.write);
+      } else {
+        others.push_back(std::move(each));
+      }
+    }
+    unplaced = std::move(others);
+  }
+
+  void give_up_unplaced(TimePoint now) {
+    while (!unplaced.empty() && unplaced.front().until <= now) {
+      frames_refused.fetch_add(1, std::memory_order_relaxed);
+      unplaced.pop_front();
+    }
   }
 
   void handle(const Forget& command) {
@@ -490,8 +522,12 @@ struct PortCapture::Impl {
     return port.ring.unread() > 0 ? kSwallowed : 0;
   }
 
-  void handle(const Write& command) {
+  void handle(Write& command) {
     Port* port = find_port(command.vm);
+    if (port == nullptr && unplaced.size() < kUnplacedMax) {
+      unplaced.push_back({std::move(command), read_steady_clock() + kPlaceTime});
+      return;
+    }
     const bool written = port != nullptr && !port->last && port->socket.write(command.frame, command.needs_checksum);
     if (written || (port != nullptr && port->closed)) {
       // Of a port that is closed nobody reads it; then it is for the VM's new host.
@@ -520,6 +556,7 @@ struct PortCapture::Impl {
   std::map<unsigned, Port> ports;  // by ifindex
   std::map<MacAddress, unsigned> ports_of;
   std::map<MacAddress, Stopped> stopped;
+  std::deque<Unplaced> unplaced;
   std::vector<Waiting> waiting;  // one for each VM that moves away just now
   std::vector<PortFrame> held_back;
   std::vector<pollfd> polled;

@@ -19,7 +19,7 @@ class RoveOverlay:
 
     def __init__(self, lab, binary, replay=None, watches=False):
         """`replay`: that key of the configuration; None leaves the default. With `watches` each QEMU is followed."""
-        self._lab, self.binary, self._replay, self._watches = lab, binary, replay, watches
+        self._lab, self.binary, self._replay, self.watches = lab, binary, replay, watches
         self.daemons = {}
 
     def start(self):
@@ -79,7 +79,7 @@ class RoveOverlay:
 
     def watch_qemu(self, host, socket):
         """Starts what follows a QEMU by its QMP socket, if that is wanted."""
-        if not self._watches:
+        if not self.watches:
             return None
         return self._lab.spawn(f"host-{host}", self.binary, "watch-qemu", socket, log=f"watch-{host}.log",
                                environment=self.environment(host))

@@ -37,7 +37,8 @@ class FakeQemu:
         self.device = {"vhost-started": False, "num-vqs": 3, "guest-features": {"transports": []}, **(status or {})}
         self.used, self.used_step = 65000, 0
         self.asked = []
-        self.connection = None
+        self.connection = None  # once the first question is answered
+        self._client = None
         self._lock = threading.Lock()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
@@ -50,6 +51,7 @@ class FakeQemu:
     def _serve(self):
         with contextlib.suppress(OSError):
             connection, _ = self._listener.accept()
+            self._client = connection
             self._send(connection, self._greeting)
             for line in connection.makefile("rb"):
                 request = json.loads(line)
@@ -62,8 +64,8 @@ class FakeQemu:
 
     def _send(self, connection, data):
         with self._lock:
-            for begin in range(0, len(data), 1 if self._slow else len(data)):
-                connection.sendall(data[begin : begin + (1 if self._slow else len(data))])
+            for piece in (data[i : i + 1] for i in range(len(data))) if self._slow else (data,):
+                connection.sendall(piece)
 
     def _answer(self, command, arguments):
         if command == "x-query-virtio-queue-status":
@@ -91,11 +93,10 @@ class FakeQemu:
         return wait_for(lambda: self.asked.count(command) >= count)
 
     def close(self):
-        self._listener.close()
-        if self.connection:
+        for each in filter(None, (self._listener, self._client)):
             with contextlib.suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
-            self.connection.close()
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
 
 class WatchQemu(unittest.TestCase):

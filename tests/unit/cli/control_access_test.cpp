@@ -29,8 +29,8 @@ TEST_CASE("control access: members of the group may read, by primary or suppleme
                                    ControlVerb::Timeline, ControlVerb::Watch}) {
       CHECK(may(peer, kPolicy, verb));
     }
-    for (const ControlVerb verb : {ControlVerb::Claim, ControlVerb::Release, ControlVerb::Prepare, ControlVerb::Stopped,
-                                   ControlVerb::Down}) {
+    for (const ControlVerb verb :
+         {ControlVerb::Claim, ControlVerb::Release, ControlVerb::Prepare, ControlVerb::Stopped, ControlVerb::Down}) {
       CHECK_FALSE(may(peer, kPolicy, verb));
     }
   }

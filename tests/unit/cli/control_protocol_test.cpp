@@ -47,7 +47,7 @@ TEST_CASE("control request: the line is as documented") {
   CHECK(encode_request(every_request()[7]) == R"({"verb":"timeline","args":{"address":"10.0.0.1"}})");
   CHECK(encode_request(every_request()[5]) ==
         R"({"verb":"claim","args":{"mac":"02:00:5e:10:00:01","ips":["10.77.0.5"]}})");
-  CHECK(encode_request(every_request()[11]) ==
+  CHECK(encode_request(every_request()[13]) ==
         R"({"verb":"stopped","args":{"mac":"02:00:5e:10:00:01","delivered":1152921504606846976}})");
 }
 
