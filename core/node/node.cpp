@@ -236,6 +236,12 @@ void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
     if (vm.is_forwarding() || vm.is_muted() || vm.is_expected()) continue;
     if (!pusher.push(now.steady, up.peer, vm.claim)) ++counters.pushes_limited;
   }
+  // Should it have started anew: what it claimed before.
+  std::vector<Bytes> theirs;
+  claims.for_each_live([&](const SignedClaim& claim) {
+    if (node_id_of(claim.claim.owner) == up.peer && theirs.size() < kReturnedClaimsMax) theirs.push_back(claim.encoded);
+  });
+  for (Bytes& record : theirs) peers.send(now, up.peer, ClaimsMessage{{std::move(record)}});
   process_held_claims(now, up.peer);
   resume_preparations_with(now, up.peer);
   for (const VmAddress& address : resolver.waiting()) {
@@ -291,6 +297,7 @@ void Node::Impl::handle_timeout(Now now) {
   finish_silences(now);
   run_comparisons(now);
   run_preparations(now);
+  run_stale_checks(now);
   finish_arrivals(now);
   expire_unproven(now);
   expire_watches(now);
@@ -407,6 +414,7 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   next = earlier(next, earlier(replay_timeout(), conflict_timeout()));
   next = earlier(next, std::min(own_record_refresh, claims_expire_at));
   if (!injections.empty()) next = earlier(next, injections.front().at);
+  for (const StaleCheck& check : stale_checks) next = earlier(next, check.at);
   if (!presence_checks.empty()) next = earlier(next, presence_checks.front().at);
   if (!unproven.empty()) next = earlier(next, unproven.front().deadline);
   for (const auto& [mac, preparation] : preparations) {

@@ -52,6 +52,14 @@ bool Node::Impl::may_claim_ip(const IpAddress& ip) const {
   return ours && own_certificate->allows(ip);
 }
 
+// An address that another MAC claimed since stays there, when the VM shows `shown` only (VRRP).
+void Node::Impl::drop_taken(const MacAddress& mac, const IpAddress& shown, std::vector<IpAddress>& ips) const {
+  std::erase_if(ips, [&](const IpAddress& ip) {
+    const SignedClaim* holder = claims.find(VmAddress{ip});
+    return ip != shown && holder != nullptr && holder->claim.mac != mac;
+  });
+}
+
 bool Node::Impl::note_presence(Now now, const MacAddress& mac, const std::optional<IpAddress>& ip, bool announces) {
   const LocalVm* vm = vms.find(mac);
   const VmAction action = vms.handle(now.steady, mac, VmEvent::Signal);
@@ -64,13 +72,17 @@ bool Node::Impl::note_presence(Now now, const MacAddress& mac, const std::option
       // once had. Two that both insist get it in turn.
       const SignedClaim* holder = announces ? claims.find(VmAddress{*ip}) : nullptr;
       const bool elsewhere = holder != nullptr && holder->claim.mac != mac;
-      if (elsewhere && is_older_than(vm->claim.claim, kInsistTime, now.wall)) claim_here(now, mac, std::move(ips));
+      if (elsewhere && is_older_than(vm->claim.claim, kInsistTime, now.wall)) {
+        drop_taken(mac, *ip, ips);
+        claim_here(now, mac, std::move(ips));
+      }
       return true;
     }
     if (!may_claim_ip(*ip) || !has_room(ips, *ip)) {
       ++counters.addresses_not_allowed;
       return true;
     }
+    drop_taken(mac, *ip, ips);
     ips.push_back(*ip);
     claim_here(now, mac, std::move(ips));
     return true;
@@ -406,6 +418,7 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
       default:
         // It may be here all the same, unheard: it came while this daemon was down, or was resumed here and says
         // nothing.
+        if (owner == own_id && claim.state == ClaimState::Live && !vms.is_live(claim.mac)) check_stale(now, claim.mac);
         if (owner != own_id && !vms.is_live(claim.mac) && search_bucket.take(now.steady)) {
           ask_presence(std::nullopt, claim.ips);
         }
@@ -446,6 +459,36 @@ void Node::Impl::recover_addresses(Now now, const Claim& claim) {
     if (!taken && may_claim_ip(ip) && !contains(ips, ip) && has_room(ips, ip)) ips.push_back(ip);
   }
   if (ips.size() > vm->claim.claim.ips.size()) claim_here(now, claim.mac, std::move(ips));
+}
+
+void Node::Impl::check_stale(Now now, const MacAddress& mac) {
+  const bool is_known = std::any_of(stale_checks.begin(), stale_checks.end(),
+                                    [&mac](const StaleCheck& check) { return check.mac == mac; });
+  if (!is_known && stale_checks.size() < kPresenceChecksMax) stale_checks.push_back({now.steady, mac});
+}
+
+void Node::Impl::run_stale_checks(Now now) {
+  std::vector<MacAddress> over;
+  for (auto it = stale_checks.begin(); it != stale_checks.end();) {
+    const SignedClaim* claim = claims.find(VmAddress{it->mac});
+    const bool stands = claim != nullptr && claim->claim.owner == own_key && !vms.is_live(it->mac);
+    if (!stands || (it->at <= now.steady && it->asked == kPresenceProbes)) {
+      if (stands) over.push_back(it->mac);
+      it = stale_checks.erase(it);
+      continue;
+    }
+    if (it->at <= now.steady) {
+      ++it->asked;
+      it->at = now.steady + kPresenceInterval;
+      ask_presence(std::nullopt, claim->claim.ips);
+    }
+    ++it;
+  }
+  for (const MacAddress& mac : over) {
+    const SignedClaim claim = *claims.find(VmAddress{mac});
+    vms.handle_claimed(now, claim);
+    release_vm(now, mac, "reason=not-here");
+  }
 }
 
 void Node::Impl::yield_to(Now now, const Claim& claim) {

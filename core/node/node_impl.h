@@ -74,8 +74,10 @@ inline constexpr std::array<std::chrono::milliseconds, 3> kInjectTimes{
 // So long after it yielded a VM, a host asks its own bridge whether that is here all the same: it came back meanwhile,
 // or the newer claim was made while a partition kept this host's from being heard. A moved VM has left its port by
 // then.
-inline constexpr std::array<std::chrono::milliseconds, 2> kPresenceCheckTimes{std::chrono::milliseconds{1000},
-                                                                              std::chrono::milliseconds{4000}};
+inline constexpr std::array<std::chrono::milliseconds, 3> kPresenceCheckTimes{
+    std::chrono::milliseconds{100}, std::chrono::milliseconds{1000}, std::chrono::milliseconds{4000}};
+// Claims of a peer's that it is told when it comes up; it withdraws those whose VMs are not with it.
+inline constexpr std::size_t kReturnedClaimsMax = 256;
 inline constexpr std::size_t kPresenceChecksMax = 4096;
 // A wish to reach a node without known endpoints is looked up at most this often.
 inline constexpr std::chrono::seconds kRecordAskInterval{1};
@@ -234,6 +236,11 @@ struct Node::Impl {
   void finish_arrivals(Now now);
   void claim_here(Now now, const MacAddress& mac, std::vector<IpAddress> ips);
   [[nodiscard]] bool may_claim_ip(const IpAddress& ip) const;
+  // A claim of ours from before this start came to us, and its VM is not here: unless it answers, it is withdrawn, so
+  // that all others look for it.
+  void check_stale(Now now, const MacAddress& mac);
+  void run_stale_checks(Now now);
+  void drop_taken(const MacAddress& mac, const IpAddress& shown, std::vector<IpAddress>& ips) const;
   [[nodiscard]] std::vector<IpAddress> addresses_for_arrival(const MacAddress& mac,
                                                              const std::optional<IpAddress>& ip) const;
   void refresh_claim(Now now, const MacAddress& mac);
@@ -438,7 +445,13 @@ struct Node::Impl {
     TimePoint at{};
     MacAddress mac;
   };
-  std::deque<Injection> injections;       // in order of time
+  std::deque<Injection> injections;  // in order of time
+  struct StaleCheck {
+    TimePoint at{};
+    MacAddress mac;
+    unsigned asked = 0;
+  };
+  std::vector<StaleCheck> stale_checks;
   std::deque<Injection> presence_checks;  // in order of time
 
   // Replays; as bounded as the local VMs.

@@ -76,14 +76,14 @@ void FaultScript::run() {
   if (options_.forgets && options_.send_every == Duration{0}) {
     for (std::size_t vm = 0; vm < world_.vms(); ++vm) world_.vm(vm).announce_address();
   }
-  // Its host's daemon may have been dead when it was announced; keepalived repeats that (garp_master_refresh).
-  world_.run_for(1s);
-  for (const std::size_t holder : holders_) world_.vm(holder).take_address(shared_);
   // Nobody can find a guest that has never said anything where it is, if those who would ask were dead or cut off.
   for (const FaultEvent& event : events_) {
     const bool silent = event.fault == Fault::QuietMove || event.fault == Fault::RolledBack;
     if (silent) world_.vm(event.vm).announce_address();
   }
+  // Its host's daemon may have been dead when it was announced; keepalived repeats that (garp_master_refresh).
+  world_.run_for(1s);
+  for (const std::size_t holder : holders_) world_.vm(holder).take_address(shared_);
 }
 
 void FaultScript::send_later(std::size_t vm, TimePoint end) {
