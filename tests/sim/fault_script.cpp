@@ -81,8 +81,9 @@ void FaultScript::run() {
     const bool silent = event.fault == Fault::QuietMove || event.fault == Fault::RolledBack;
     if (silent) world_.vm(event.vm).announce_address();
   }
-  // Its host's daemon may have been dead when it was announced; keepalived repeats that (garp_master_refresh).
-  world_.run_for(1s);
+  // Its host's daemon may have been dead when it was announced, or the VM mute because of a clone that has gone since;
+  // keepalived repeats that (garp_master_refresh).
+  world_.run_for(15s);
   for (const std::size_t holder : holders_) world_.vm(holder).take_address(shared_);
 }
 

@@ -102,7 +102,8 @@ void check_frames(World& world, std::vector<std::string>& problems) {
         world.vm(from).send(world.vm(to).ip());
       }
     }
-    world.run_for(3s);
+    // Also a host that claimed it, was cut off and died takes its claim back within that time, once somebody asks.
+    world.run_for(6s);
     if (round == 0) continue;
     for (const auto& [pair, duplicates] : before) {
       const auto [from, to] = pair;
