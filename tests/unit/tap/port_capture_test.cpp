@@ -50,7 +50,10 @@ struct Port {
   void send(const MacAddress& to, std::uint8_t number) { REQUIRE(sender->write(numbered(to, number), false)); }
   void hypervisor_reads(int frames) {
     Bytes buffer(kFrameSizeMax);
-    for (int i = 0; i < frames; ++i) REQUIRE(tap->queue.read(buffer) > 0);
+    for (int i = 0; i < frames; ++i) {
+      REQUIRE(wait_readable(tap->queue.fd()));
+      REQUIRE(tap->queue.read(buffer) > 0);
+    }
   }
   void wait_woken() {
     REQUIRE(wait_readable(woken.get()));
@@ -198,6 +201,22 @@ TEST_CASE("PortCapture: writes to a VM's port, and counts what it cannot write")
     std::this_thread::sleep_for(std::chrono::milliseconds{3});
   }
   CHECK(port.capture.counters().frames_refused == 1);
+}
+
+TEST_CASE("PortCapture: what it writes counts as seen before the hypervisor has read it") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Port port;
+  constexpr int kRounds = 100;
+  std::thread hypervisor{[&port] { port.hypervisor_reads(2 * kRounds); }};
+  for (int i = 0; i < kRounds; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{6});  // so that it looks at the counters for each frame
+    port.send(kVm, 1);
+    port.capture.write(kVm, numbered(kVm, 2), false);
+  }
+  hypervisor.join();
+
+  CHECK(port.take().empty());
 }
 
 TEST_CASE("PortCapture: writes what came for a VM a moment before its port is known, in order") {
