@@ -100,9 +100,9 @@ def stop(number, _frame):
 
 
 @contextlib.contextmanager
-def running_lab(name, checks, replay=None):
-    """(lab, overlay, experiment) with rove up at every site; taken down afterwards, and the daemons' last words shown
-    when something failed."""
+def running_lab(name, checks, replay=None, watches=False):
+    """(lab, overlay, experiment) with rove up at every site, `rove watch-qemu` beside each QEMU with `watches`; taken
+    down afterwards, and the daemons' last words shown when something failed."""
     binary, wan_emulator = sys.argv[1:3]
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
@@ -110,7 +110,7 @@ def running_lab(name, checks, replay=None):
     lab = sites.Lab(f"{name}{os.getpid()}", wan_emulator)
     try:
         lab.build()
-        overlay = RoveOverlay(lab, binary, replay=replay)
+        overlay = RoveOverlay(lab, binary, replay=replay, watches=watches)
         checks.say("starting rove on every host")
         overlay.start()
         yield lab, overlay, Experiment(lab, overlay, image, checks.say)

@@ -117,10 +117,11 @@ def main():
     parser.add_argument("binaries", nargs=2)
     parser.add_argument("--moves", type=int, default=6, help="of the series, at least 2 (6)")
     parser.add_argument("--replay", choices=("exact", "off", "at-least-once"), help="that key of rove's configuration")
+    parser.add_argument("--no-watch", action="store_true", help="without rove watch-qemu beside each QEMU")
     arguments = parser.parse_args()
     lab_test.require()
     checks = lab_test.Checks()
-    with lab_test.running_lab("rvo", checks, arguments.replay) as (lab, overlay, experiment):
+    with lab_test.running_lab("rvo", checks, arguments.replay, not arguments.no_watch) as (lab, overlay, experiment):
         experiment.boot_guest()
         experiment.start_pings()
         lab_test.make_known6(checks, lab)
