@@ -4,6 +4,8 @@
 //        └─► turn: clocks → inputs, bounded → timeouts → outputs → housekeeping → sleep until the next deadline
 #include "cli/control_loop.h"
 
+#include <net/if.h>
+
 #include <algorithm>
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
@@ -11,7 +13,9 @@
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 #include <csignal>
+#include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -66,13 +70,42 @@ struct ControlLoop::Impl {
             parts.node, [this](Now now) { return make_status(now); },
             [this](const MacAddress& vm, std::optional<std::uint64_t> delivered) {
               if (p.capture != nullptr) p.capture->note_stop(vm, delivered);
-            }),
+            },
+            [this](const MacAddress& vm, const std::string& port) { return note_port(vm, port); }),
         timer(parts.io),
         signals(parts.io, SIGTERM, SIGINT, SIGHUP) {
     watch(p.wake.fd(), [this] { p.wake.drain(); });
     watch(p.underlay.fd(), [this] { addresses_changed = true; });
     if (p.fdb != nullptr) watch(p.fdb->fd(), [] {});
     wait_for_signal();
+  }
+
+  // True when frames for the VM reach that port from now on. A VM that is expected on a port of another bridge, or on
+  // what is no TAP device, comes without.
+  bool note_port(const MacAddress& vm, const std::string& port) {
+    const unsigned ifindex = if_nametoindex(port.c_str());
+    if (p.capture == nullptr || ifindex == 0) return false;
+    const std::filesystem::path device = std::filesystem::path{"/sys/class/net"} / port;
+    std::error_code error;
+    const auto master = std::filesystem::read_symlink(device / "master", error);
+    const bool is_vm_port = !error && master.filename() == p.options.config.bridge && ifindex != p.tap_ifindex &&
+                            std::filesystem::exists(device / "tun_flags", error);
+    if (!is_vm_port) return false;
+    expected_ports[vm] = ifindex;
+    p.capture->follow(vm, ifindex);
+    return true;
+  }
+
+  // Its port is followed as long as the VM may come to it.
+  void forget_port(const NodeEvent& event) {
+    using Kind = NodeEvent::Kind;
+    if (p.capture == nullptr || !event.vm) return;
+    const bool came =
+        event.kind == Kind::VmMovedHere || event.kind == Kind::VmReclaimed || event.kind == Kind::VmClaimed;
+    if (came || event.kind == Kind::VmPrepareEnded) expected_ports.erase(*event.vm);
+    const bool left =
+        event.kind == Kind::VmForwardingEnded || event.kind == Kind::VmReleased || event.kind == Kind::VmPrepareEnded;
+    if (left && !expected_ports.contains(*event.vm)) p.capture->forget(*event.vm);
   }
 
   // ---- what wakes the loop ---------------------------------------------------------------------
@@ -193,7 +226,11 @@ struct ControlLoop::Impl {
     for (std::size_t i = 0; i < kInputsPerTurn; ++i) {
       auto captured = p.capture->poll_captured();
       if (!captured) return;
-      p.node.handle_captured(now, captured->vm, std::move(captured->frames), captured->missing);
+      if (captured->ahead) {
+        p.node.handle_captured_ahead(now, captured->vm, std::move(captured->frames), captured->state);
+      } else {
+        p.node.handle_captured(now, captured->vm, std::move(captured->frames), captured->missing);
+      }
     }
     request_turn();
   }
@@ -217,8 +254,11 @@ struct ControlLoop::Impl {
     while (auto command = p.node.poll_command()) {
       if (!p.worker.post(std::move(*command))) ++commands_lost;
     }
-    while (auto vm = p.node.poll_capture_request()) {
-      if (p.capture != nullptr) p.capture->request(*vm);
+    while (auto request = p.node.poll_advance_request()) {
+      if (p.capture != nullptr) p.capture->stream(request->vm, request->start);
+    }
+    while (auto request = p.node.poll_capture_request()) {
+      if (p.capture != nullptr) p.capture->request(request->vm, request->whole);
     }
     while (auto out = p.node.poll_port_frame()) {
       if (p.capture != nullptr) p.capture->write(out->vm, std::move(out->frame.frame), out->frame.needs_checksum);
@@ -226,8 +266,7 @@ struct ControlLoop::Impl {
     while (auto datagram = p.node.poll_dht_datagram()) p.location.deliver(datagram->peer, std::move(datagram->bytes));
     while (auto event = p.node.poll_event()) {
       event_log.handle_event(now.steady, *event);
-      const bool left = event->kind == NodeEvent::Kind::VmForwardingEnded || event->kind == NodeEvent::Kind::VmReleased;
-      if (p.capture != nullptr && left && event->vm) p.capture->forget(*event->vm);
+      forget_port(*event);
       if (p.control.has_watchers()) p.control.publish(report_event(*event, now));
     }
   }
@@ -351,6 +390,7 @@ struct ControlLoop::Impl {
 
   ControlLoopParts p;
   EventLog event_log;
+  std::map<MacAddress, unsigned> expected_ports;  // ifindex, of VMs that were prepared for with a port
   OperatorDesk desk;
   asio::steady_timer timer;
   asio::signal_set signals;

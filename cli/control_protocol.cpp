@@ -89,6 +89,13 @@ class ArgumentReader {
     to = flag.get<bool>();
   }
 
+  void read_text(const char* name, std::string& to) {
+    const Json text = take(name);
+    if (text.is_null()) return;
+    if (!text.is_string()) return complain(std::string{name} + " must be a text");
+    to = text.get<std::string>();
+  }
+
   // The first complaint, or about an argument that nobody took; empty when all is well.
   [[nodiscard]] std::string finish() {
     if (error_.empty() && !arguments_.empty()) complain("unknown argument");
@@ -132,6 +139,7 @@ std::string encode_request(const ControlRequest& request) {
       request.verb == ControlVerb::Prepare) {
     arguments["address"] = to_string(request.address);
   }
+  if (request.verb == ControlVerb::Prepare && !request.port.empty()) arguments["port"] = request.port;
   if (request.verb == ControlVerb::Lookup && request.refresh) arguments["refresh"] = true;
   if (request.verb == ControlVerb::Claim || request.verb == ControlVerb::Release ||
       request.verb == ControlVerb::Stopped) {
@@ -162,7 +170,7 @@ DecodedRequest decode_request(std::string_view line) {
     arguments = std::move(value);
   }
 
-  ControlRequest request{.verb = *verb, .address = {}, .refresh = false, .mac = {}, .ips = {}};
+  ControlRequest request{.verb = *verb, .address = {}, .refresh = false, .mac = {}, .ips = {}, .port = {}};
   ArgumentReader reader{std::move(arguments)};
   switch (*verb) {
     case ControlVerb::Status:
@@ -174,8 +182,11 @@ DecodedRequest decode_request(std::string_view line) {
       reader.read_address(request.address);
       reader.read_flag("refresh", request.refresh);
       break;
-    case ControlVerb::Timeline:
-    case ControlVerb::Prepare: reader.read_address(request.address); break;
+    case ControlVerb::Timeline: reader.read_address(request.address); break;
+    case ControlVerb::Prepare:
+      reader.read_address(request.address);
+      reader.read_text("port", request.port);
+      break;
     case ControlVerb::Claim:
       reader.read_mac(request.mac);
       reader.read_ips(request.ips);

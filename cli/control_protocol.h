@@ -30,6 +30,7 @@ struct ControlRequest {
   bool refresh = false;        // Lookup: ask the network, whatever the cache holds
   MacAddress mac;              // Claim, Release, Stopped
   std::vector<IpAddress> ips;  // Claim
+  std::string port{};          // Prepare: the device to which it will come; empty: not known
   // Stopped: its guest got the frames up to this one, as its port counts them; nullopt: that will follow at once.
   std::optional<std::uint64_t> delivered{};
 

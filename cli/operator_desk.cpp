@@ -28,8 +28,12 @@ ControlResponse response_to(const LookupResult& result) {
 
 }  // namespace
 
-OperatorDesk::OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop)
-    : node_(node), make_status_(std::move(make_status)), note_stop_(std::move(note_stop)) {}
+OperatorDesk::OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop,
+                           NotePort note_port)
+    : node_(node),
+      make_status_(std::move(make_status)),
+      note_stop_(std::move(note_stop)),
+      note_port_(std::move(note_port)) {}
 
 void OperatorDesk::handle_request(Now now, const ControlRequest& request, ControlServer::Reply reply) {
   switch (request.verb) {
@@ -41,11 +45,12 @@ void OperatorDesk::handle_request(Now now, const ControlRequest& request, Contro
     case ControlVerb::Watch: return reply(data_of(report_watching(now.wall)));
     case ControlVerb::Claim: return reply(claim(now, request));
     case ControlVerb::Prepare:
-      if (request.address.is_mac()) return reply(prepare(now, request.address.mac()));
+      if (request.address.is_mac()) return reply(prepare(now, request.address.mac(), request.port));
       return start_lookup(now, request, std::move(reply));  // whose address is it?
     case ControlVerb::Release: return reply(release(now, request));
     case ControlVerb::Stopped:
       note_stop_(request.mac, request.delivered);
+      node_.handle_stopped(now, request.mac, request.delivered.has_value());
       return reply(data_of(report_stopped(request.mac)));
     case ControlVerb::Down: stop_requested_ = true; return reply(data_of(report_down()));
   }
@@ -57,7 +62,7 @@ void OperatorDesk::start_lookup(Now now, const ControlRequest& request, ControlS
                           "too many lookups at a time", "the same again"));
   }
   const LookupTicket ticket = node_.start_lookup(now, request.address, request.refresh);
-  lookups_.insert_or_assign(ticket, PendingLookup{request.address, request.verb == ControlVerb::Prepare,
+  lookups_.insert_or_assign(ticket, PendingLookup{request.address, request.verb == ControlVerb::Prepare, request.port,
                                                   now.steady + kLookupTimeout, std::move(reply)});
 }
 
@@ -70,7 +75,7 @@ void OperatorDesk::handle_lookup_result(Now now, const LookupResult& result) {
 
 ControlResponse OperatorDesk::respond(Now now, const PendingLookup& pending, const LookupResult& result) {
   if (!pending.prepares) return response_to(result);
-  if (!result.error) return prepare(now, result.answers.front().claim.mac);
+  if (!result.error) return prepare(now, result.answers.front().claim.mac, pending.port);
   return error_of(ExitStatus::NotFound, "prepare " + to_string(pending.address), "nobody is known to have it",
                   "rove prepare with its MAC");
 }
@@ -131,10 +136,11 @@ ControlResponse OperatorDesk::claim(Now now, const ControlRequest& request) {
   return error_of(ExitStatus::Failure, what, sequence.error().message());
 }
 
-ControlResponse OperatorDesk::prepare(Now now, const MacAddress& mac) {
-  const auto prepared = node_.prepare(now, mac);
-  if (prepared) return data_of(report_prepare(mac, *prepared));
+ControlResponse OperatorDesk::prepare(Now now, const MacAddress& mac, const std::string& port) {
   const std::string what = "prepare " + to_string(mac);
+  const bool has_port = !port.empty() && note_port_(mac, port);
+  const auto prepared = node_.prepare(now, mac, has_port);
+  if (prepared) return data_of(report_prepare(mac, *prepared));
   if (prepared.error() == make_error_code(Error::NotAllowed)) {
     return error_of(ExitStatus::Conflict, what, "this node's certificate does not allow one of its addresses",
                     "rove enroll --allow on the CA's machine");

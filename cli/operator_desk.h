@@ -24,8 +24,11 @@ class OperatorDesk {
   // What a VM's hypervisor tells when it has stopped the VM, as in ControlRequest.
   using NoteStop = std::function<void(const MacAddress& vm, std::optional<std::uint64_t> delivered)>;
 
+  // The device to which a VM will come. False: it is no port of a VM in our bridge, or frames are not replayed.
+  using NotePort = std::function<bool(const MacAddress& vm, const std::string& port)>;
+
   // `node` must outlive it. `make_status` is asked for each status request.
-  OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop);
+  OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop, NotePort note_port);
 
   void handle_request(Now now, const ControlRequest& request, ControlServer::Reply reply);
   void handle_lookup_result(Now now, const LookupResult& result);
@@ -39,6 +42,7 @@ class OperatorDesk {
   struct PendingLookup {
     VmAddress address;
     bool prepares = false;  // its MAC is wanted, for prepare()
+    std::string port;       // … with it
     TimePoint deadline;
     ControlServer::Reply reply;
   };
@@ -46,7 +50,7 @@ class OperatorDesk {
   [[nodiscard]] ControlResponse timeline(Now now, const ControlRequest& request) const;
   [[nodiscard]] ControlResponse claim(Now now, const ControlRequest& request);
   [[nodiscard]] ControlResponse respond(Now now, const PendingLookup& pending, const LookupResult& result);
-  [[nodiscard]] ControlResponse prepare(Now now, const MacAddress& mac);
+  [[nodiscard]] ControlResponse prepare(Now now, const MacAddress& mac, const std::string& port);
   [[nodiscard]] ControlResponse release(Now now, const ControlRequest& request);
   [[nodiscard]] std::map<NodeId, std::string> names_of_peers() const;
   void start_lookup(Now now, const ControlRequest& request, ControlServer::Reply reply);
@@ -54,6 +58,7 @@ class OperatorDesk {
   Node& node_;
   std::function<StatusReport(Now)> make_status_;
   NoteStop note_stop_;
+  NotePort note_port_;
   std::map<LookupTicket, PendingLookup> lookups_;
   bool stop_requested_ = false;
 };

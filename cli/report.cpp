@@ -119,6 +119,7 @@ CounterList packet_counters(const ForwarderCounters& counters) {
           {"datagrams_opened", counters.datagrams_opened},
           {"frames_forwarded", counters.frames_forwarded},
           {"frames_held", counters.frames_held},
+          {"frames_kept_ahead", counters.frames_kept_ahead},
           {"frames_homebound", counters.frames_homebound},
           {"frames_punted", counters.frames_punted},
           {"frames_unproven", counters.frames_unproven},
@@ -152,6 +153,7 @@ CounterList capture_counters(const PortCaptureCounters& counters) {
           {"frames_refused", counters.frames_refused},
           {"stops", counters.stops},
           {"stops_used", counters.stops_used},
+          {"frames_streamed", counters.frames_streamed},
           {"frames_undelivered", counters.frames_undelivered},
           {"messages_lost", counters.messages_lost}};
 }

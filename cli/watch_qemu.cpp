@@ -1,6 +1,7 @@
 // What QEMU says, and what becomes of it:
 //
 //   RESUME, or it runs when we come      → `claim` its MACs: they are here
+//   it waits for an incoming migration   → `prepare` them
 //   MIGRATION setup, active              → samples of the receive queues and of the ports' counters, every
 //   kSamplePeriod STOP meanwhile                       → `stopped` without a number, so that the daemon waits; the
 //   queues once more,
@@ -138,41 +139,44 @@ class QemuWatcher {
   }
 
   void serve(QmpClient& qmp) {
-    waiting_ = running_ = migrating_ = ran_ = moved_ = told_no_vm_ = false;
+    waiting_ = running_ = migrating_ = ran_ = moved_ = incoming_ = told_no_vm_ = false;
     nics_.clear();
-    claims_due_.clear();
+    due_.clear();
     // So that QEMU tells when a migration begins; it refuses while one is under way.
     (void)qmp.command("migrate-set-capabilities",
                       {{"capabilities", Json::array({{{"capability", "events"}, {"state", true}}})}});
     learn_nics(qmp);
     const QmpAnswer status = qmp.command("query-status");
     running_ = status.kind == QmpAnswer::Kind::Returned && status.value.value("running", false);
+    incoming_ = status.kind == QmpAnswer::Kind::Returned && status.value.value("status", "") == "inmigrate";
     const QmpAnswer migration = qmp.command("query-migrate");
     if (migration.kind == QmpAnswer::Kind::Returned) note_migration(qmp, migration.value);
     log_.write(LogLevel::Info, "qemu-watched",
                {{"socket", options_.qmp.string()}, {"vms", names()}, {"running", running_ ? "yes" : "no"}});
     if (running_) note_running();
+    if (incoming_) tell_soon();
 
     while (!qmp.ended()) {
       qmp.wait(time_to_wait());
       while (auto event = qmp.poll_event()) handle_event(qmp, *event);
       const auto now = steady_clock::now();
       if (is_counting() && now >= next_sample_) take_samples(qmp);
-      if (!claims_due_.empty() && now >= retry_) send_claims(qmp);
+      if (!due_.empty() && now >= retry_) tell_due(qmp);
     }
     const bool asked = stop_.wait(milliseconds{0});
     log_.write(LogLevel::Info, asked ? "stopping" : "qemu-gone", {{"vms", names()}});
     // In doubt the VM is left alone: a release before its new host's claim would cost frames.
     const bool may_have_moved = moved_ || (migrating_ && !running_);
-    if (ran_ && !may_have_moved && !asked) {
-      for (const Nic& nic : nics_) (void)tell(ControlVerb::Release, nic.mac);
+    // What came is claimed, and what did not come is not expected any more.
+    if ((ran_ || incoming_) && !may_have_moved && !asked) {
+      for (const Nic& nic : nics_) (void)tell(ControlVerb::Release, nic);
     }
   }
 
   [[nodiscard]] milliseconds time_to_wait() const {
     auto until = steady_clock::now() + kIdleTime;
     if (is_counting()) until = std::min(until, next_sample_);
-    if (!claims_due_.empty()) until = std::min(until, retry_);
+    if (!due_.empty()) until = std::min(until, retry_);
     return std::max(milliseconds{0}, std::chrono::ceil<milliseconds>(until - steady_clock::now()));
   }
 
@@ -326,13 +330,13 @@ class QemuWatcher {
     std::vector<Nic*> counted;
     for (Nic& nic : nics_) {
       if (!nic.count.delivered(0)) continue;
-      if (tell(ControlVerb::Stopped, nic.mac)) counted.push_back(&nic);
+      if (tell(ControlVerb::Stopped, nic)) counted.push_back(&nic);
     }
     for (Nic* nic : counted) {
       const auto used = query_used(qmp, *nic);
       const auto delivered = used ? nic->count.delivered(*used) : std::nullopt;
       if (!delivered) continue;
-      (void)tell(ControlVerb::Stopped, nic->mac, delivered);
+      (void)tell(ControlVerb::Stopped, *nic, delivered);
       log_.write(LogLevel::Info, "vm-stopped",
                  {{"vm", to_string(nic->mac)}, {"delivered", std::to_string(*delivered)}});
     }
@@ -342,29 +346,38 @@ class QemuWatcher {
 
   void note_running() {
     running_ = ran_ = true;
-    moved_ = false;
-    for (const Nic& nic : nics_) claims_due_.insert(nic.mac);
+    moved_ = incoming_ = false;
+    tell_soon();
+  }
+
+  void tell_soon() {
+    for (const Nic& nic : nics_) due_.insert(nic.mac);
     retry_ = steady_clock::now();
   }
 
-  void send_claims(QmpClient& qmp) {
+  void tell_due(QmpClient& qmp) {
     // Without a daemon nobody could say yet which of its devices are in the right bridge.
     if (bridge_.empty()) {
       learn_nics(qmp);
-      claims_due_.clear();
-      for (const Nic& nic : nics_) claims_due_.insert(nic.mac);
+      due_.clear();
+      for (const Nic& nic : nics_) due_.insert(nic.mac);
     }
     if (!bridge_.empty()) {
-      std::erase_if(claims_due_, [this](const MacAddress& mac) { return tell(ControlVerb::Claim, mac); });
+      const ControlVerb verb = incoming_ ? ControlVerb::Prepare : ControlVerb::Claim;
+      for (const Nic& nic : nics_) {
+        if (due_.contains(nic.mac) && tell(verb, nic)) due_.erase(nic.mac);
+      }
     }
     retry_ = steady_clock::now() + kRetryTime;
   }
 
   // False: to be tried again.
-  bool tell(ControlVerb verb, const MacAddress& mac, std::optional<std::uint64_t> delivered = std::nullopt) {
+  bool tell(ControlVerb verb, const Nic& nic, std::optional<std::uint64_t> delivered = std::nullopt) {
     ControlRequest request;
     request.verb = verb;
-    request.mac = mac;
+    request.mac = nic.mac;
+    request.address = VmAddress{nic.mac};
+    request.port = nic.tap;
     request.delivered = delivered;
     try {
       ControlClient client{options_.control, options_.network, kCallTimeout};
@@ -372,7 +385,7 @@ class QemuWatcher {
       daemon_problem_.clear();
       if (response.status == ExitStatus::Ok) return true;
       log_.write(LogLevel::Warn, "refused",
-                 {{"verb", std::string{to_string(verb)}}, {"vm", to_string(mac)}, {"reason", response.why}});
+                 {{"verb", std::string{to_string(verb)}}, {"vm", to_string(nic.mac)}, {"reason", response.why}});
       return true;
     } catch (const Failure& failure) {
       note_daemon_problem(failure);
@@ -391,15 +404,16 @@ class QemuWatcher {
   PortCounterReader counters_;
   std::string bridge_;  // the daemon's; empty: not known yet
   std::vector<Nic> nics_;
-  std::set<MacAddress> claims_due_;
+  std::set<MacAddress> due_;  // to be claimed, or prepared for
   steady_clock::time_point retry_{};
   steady_clock::time_point next_sample_{};
   std::string daemon_problem_;  // told already
   bool waiting_ = false;        // for a QEMU, and it was told
   bool running_ = false;
   bool migrating_ = false;
-  bool ran_ = false;    // here, since we are connected
-  bool moved_ = false;  // … and is elsewhere now
+  bool incoming_ = false;  // it waits for a VM that runs elsewhere
+  bool ran_ = false;       // here, since we are connected
+  bool moved_ = false;     // … and is elsewhere now
   bool told_no_vm_ = false;
 };
 

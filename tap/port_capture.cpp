@@ -87,15 +87,20 @@ struct Stop {
   MacAddress vm;
   std::optional<std::uint64_t> delivered;
 };
+struct StreamChange {
+  MacAddress vm;
+  bool start;
+};
 struct Request {
   MacAddress vm;
+  bool whole;
 };
 struct Write {
   MacAddress vm;
   Bytes frame;
   bool needs_checksum;
 };
-using Command = std::variant<Follow, Forget, Stop, Request, Write>;
+using Command = std::variant<Follow, Forget, Stop, StreamChange, Request, Write>;
 
 }  // namespace
 
@@ -108,6 +113,15 @@ struct PortCapture::Impl {
     std::set<unsigned> ports;
     TransitSocket socket;
     TransitLog log;
+  };
+
+  // What is told ahead of a VM whose hypervisor has stopped.
+  struct Stream {
+    MacAddress vm;
+    std::uint64_t delivered = 0;  // as PortCounters::read
+    std::uint64_t seen = 0;       // told up to here, as PortRing::seen()
+    std::size_t frames = 0;
+    std::size_t octets = 0;
   };
 
   struct Port {
@@ -124,6 +138,7 @@ struct PortCapture::Impl {
     std::optional<TimePoint> unread_since;  // and nothing has been read since
     std::vector<Transit> transits;
     TimePoint transits_until{};
+    std::optional<Stream> stream;
     std::optional<PortCounters> last;  // of a device that is gone
     TimePoint gone_at{};
   };
@@ -133,7 +148,7 @@ struct PortCapture::Impl {
     TimePoint at{};
   };
   struct Waiting {
-    MacAddress vm;
+    Request request;
     TimePoint until{};
   };
   struct Unplaced {
@@ -201,7 +216,13 @@ struct PortCapture::Impl {
         const bool over = it->second.last && now - it->second.gone_at > kGoneTime;
         it = over ? erase(it) : std::next(it);
       }
-      if (news) resting_until = now + kRest;
+      bool streaming = false;
+      for (auto& [index, port] : ports) {
+        if (!port.stream) continue;
+        streaming = true;
+        stream_on(port);
+      }
+      if (news && !streaming) resting_until = now + kRest;
     }
   }
 
@@ -472,44 +493,107 @@ struct PortCapture::Impl {
     if (command.delivered) stops.fetch_add(1, std::memory_order_relaxed);
   }
 
+  void handle(const StreamChange& command) {
+    Port* port = find_port(command.vm);
+    if (port == nullptr) return;
+    if (!command.start) {
+      if (port->stream && port->stream->vm == command.vm) port->stream.reset();
+      return;
+    }
+    if (port->stream && port->stream->vm == command.vm) {
+      drain(read_steady_clock(), *port);
+      stream_on(*port);
+      if (!port->stream) return;
+      CapturedFrames up_to_date;
+      up_to_date.vm = command.vm;
+      up_to_date.ahead = true;
+      up_to_date.state = AheadState::UpToDate;
+      return tell(std::move(up_to_date));
+    }
+    const auto stop = stopped.find(command.vm);
+    if (port->stream || mode != Mode::Exact || stop == stopped.end() || !stop->second.delivered) return;
+    const TimePoint now = read_steady_clock();
+    drain(now, *port);
+    if (!read_counters(now, *port)) return;
+    const auto undelivered = port->ring.undelivered(*stop->second.delivered);
+    if (!undelivered) return;
+    port->stream = Stream{command.vm, *stop->second.delivered, port->ring.seen(), 0, 0};
+    tell_ahead(*port->stream, port->ring.take(command.vm, *undelivered).frames);
+  }
+
+  void stream_on(Port& port) {
+    Stream& stream = *port.stream;
+    if (port.ring.read() > stream.delivered + kUndeliveredMax) {
+      CapturedFrames resumed;
+      resumed.vm = stream.vm;
+      resumed.ahead = true;
+      resumed.state = AheadState::Resumed;
+      port.stream.reset();
+      return tell(std::move(resumed));
+    }
+    // What is more than a port's queue can hold is told when it is asked for.
+    const bool full = stream.frames >= kPortFramesMax || stream.octets >= kPortOctetsMax;
+    if (full || port.ring.seen() == stream.seen) return;
+    std::vector<PortFrame> frames = port.ring.take_after(stream.vm, stream.seen).frames;
+    stream.seen = port.ring.seen();
+    tell_ahead(stream, std::move(frames));
+  }
+
+  void tell_ahead(Stream& stream, std::vector<PortFrame> frames) {
+    if (frames.empty()) return;
+    stream.frames += frames.size();
+    for (const PortFrame& frame : frames) stream.octets += frame.frame.size();
+    frames_streamed.fetch_add(frames.size(), std::memory_order_relaxed);
+    tell({stream.vm, std::move(frames), 0, /*ahead=*/true, AheadState::More});
+  }
+
+  void tell(CapturedFrames answer) {
+    if (!captured.push(std::move(answer))) messages_lost.fetch_add(1, std::memory_order_relaxed);
+    wake();
+  }
+
   void handle(const Request& command) {
     const auto stop = stopped.find(command.vm);
     const TimePoint now = read_steady_clock();
     const bool is_coming = stop != stopped.end() && !stop->second.delivered && now - stop->second.at < kStopTime;
-    if (!is_coming) return answer_request(command.vm);
-    waiting.push_back({command.vm, now + kStopPatience});
+    if (!is_coming) return answer_request(command);
+    waiting.push_back({command, now + kStopPatience});
   }
 
   void handle_waiting(TimePoint now) {
     for (std::size_t i = 0; i < waiting.size();) {
-      const auto [vm, until] = waiting[i];
-      const auto stop = stopped.find(vm);
+      const auto [request, until] = waiting[i];
+      const auto stop = stopped.find(request.vm);
       const bool is_coming = stop != stopped.end() && !stop->second.delivered;
       if (is_coming && now < until) {
         ++i;
         continue;
       }
       waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(i));
-      answer_request(vm);
+      answer_request(request);
     }
   }
 
-  void answer_request(const MacAddress& vm) {
-    CapturedFrames answer{vm, {}, 0};
+  void answer_request(const Request& request) {
+    const MacAddress& vm = request.vm;
+    CapturedFrames answer;
+    answer.vm = vm;
     if (Port* port = find_port(vm)) {
       const TimePoint now = read_steady_clock();
       if (!port->last && !port->closed) std::this_thread::sleep_for(kSettleTime);
       drain(now, *port);
+      const bool continues = !request.whole && port->stream && port->stream->vm == vm;
       if (read_counters(now, *port)) {
-        PortRing::Taken taken = port->ring.take(vm, read_before(now, vm, *port));
+        PortRing::Taken taken = continues ? port->ring.take_after(vm, port->stream->seen)
+                                          : port->ring.take(vm, read_before(now, vm, *port));
         answer.frames = std::move(taken.frames);
         answer.missing = taken.missing;
       }
       add_dropped(*port, answer);
+      if (port->stream && port->stream->vm == vm) port->stream.reset();
     }
     stopped.erase(vm);
-    if (!captured.push(std::move(answer))) messages_lost.fetch_add(1, std::memory_order_relaxed);
-    wake();
+    tell(std::move(answer));
   }
 
   // How many of the frames that were read are to be handed on too. The announce that this host wrote to its bridge on
@@ -553,7 +637,8 @@ struct PortCapture::Impl {
   Mailbox<MacAddress> closed;
   std::atomic<bool> stopping{false};
   std::atomic<std::uint64_t> ports_now{0}, ports_refused{0}, transits{0}, seen{0}, frames_lost{0}, frames_found{0},
-      frames_written{0}, frames_refused{0}, stops{0}, stops_used{0}, frames_undelivered{0}, messages_lost{0};
+      frames_written{0}, frames_refused{0}, stops{0}, stops_used{0}, frames_streamed{0}, frames_undelivered{0},
+      messages_lost{0};
 
   // The thread's.
   NetlinkSocket links;
@@ -585,8 +670,11 @@ void PortCapture::forget(const MacAddress& vm) {
 void PortCapture::note_stop(const MacAddress& vm, std::optional<std::uint64_t> delivered) {
   impl_->post(Stop{vm, delivered});
 }
-void PortCapture::request(const MacAddress& vm) {
-  impl_->post(Request{vm});
+void PortCapture::stream(const MacAddress& vm, bool start) {
+  impl_->post(StreamChange{vm, start});
+}
+void PortCapture::request(const MacAddress& vm, bool whole) {
+  impl_->post(Request{vm, whole});
 }
 void PortCapture::write(const MacAddress& vm, Bytes frame, bool needs_checksum) {
   impl_->post(Write{vm, std::move(frame), needs_checksum});
@@ -600,10 +688,11 @@ std::optional<MacAddress> PortCapture::poll_closed() {
 
 PortCaptureCounters PortCapture::counters() const {
   const auto value = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
-  return {value(impl_->ports_now),      value(impl_->ports_refused),      value(impl_->transits),
-          value(impl_->seen),           value(impl_->frames_lost),        value(impl_->frames_found),
-          value(impl_->frames_written), value(impl_->frames_refused),     value(impl_->stops),
-          value(impl_->stops_used),     value(impl_->frames_undelivered), value(impl_->messages_lost)};
+  return {value(impl_->ports_now),      value(impl_->ports_refused),   value(impl_->transits),
+          value(impl_->seen),           value(impl_->frames_lost),     value(impl_->frames_found),
+          value(impl_->frames_written), value(impl_->frames_refused),  value(impl_->stops),
+          value(impl_->stops_used),     value(impl_->frames_streamed), value(impl_->frames_undelivered),
+          value(impl_->messages_lost)};
 }
 
 }  // namespace rove

@@ -23,6 +23,8 @@ struct CapturedFrames {
   MacAddress vm;
   std::vector<PortFrame> frames;  // oldest first
   std::uint64_t missing = 0;      // more of them that are no longer known
+  bool ahead = false;             // of a stream(), which goes on
+  AheadState state = AheadState::More;
 };
 
 struct PortCaptureCounters {
@@ -36,6 +38,7 @@ struct PortCaptureCounters {
   std::uint64_t frames_refused = 0;      // could not be written to a port
   std::uint64_t stops = 0;               // of VMs whose hypervisor told how many frames it delivered
   std::uint64_t stops_used = 0;          // … and these settled what was handed on
+  std::uint64_t frames_streamed = 0;     // told ahead
   std::uint64_t frames_undelivered = 0;  // read, but not given to the guest, by what these told; handed on
   std::uint64_t messages_lost = 0;       // a mailbox was full
 };
@@ -66,8 +69,12 @@ class PortCapture {
   // The VM's hypervisor has stopped it, and had given it the frames up to this one, as its port counts them; nullopt:
   // that follows in a moment, for which a request waits. Whatever was read since is to be handed on.
   void note_stop(const MacAddress& vm, std::optional<std::uint64_t> delivered);
+  // After note_stop() with a number: tells at once, and then frame by frame, what its hypervisor will not read; nothing
+  // when the number says nothing. Started again, it tells when it is up to date. Ends with `start` false or a request.
+  void stream(const MacAddress& vm, bool start);
   // Wants what the VM's hypervisor has not read; poll_captured() brings it, with no frames when its port is not known.
-  void request(const MacAddress& vm);
+  // Unless `whole`, what a stream has told is left out.
+  void request(const MacAddress& vm, bool whole = true);
   // Sends a frame to the VM's port, past the bridge.
   void write(const MacAddress& vm, Bytes frame, bool needs_checksum);
 

@@ -196,6 +196,7 @@ void Worker::Impl::handle_frames() {
     if (size == 0) return;
     if (outgoing.full()) send_outgoing();
     forwarder.handle_frame(now, BytesView{frame_buffer}.first(size), outgoing);
+    release_held();
   }
 }
 

@@ -38,12 +38,13 @@ struct ForwarderCounters {
   std::uint64_t bytes_out = 0;
   std::uint64_t datagrams_sealed = 0;
   std::uint64_t datagrams_opened = 0;
-  std::uint64_t frames_forwarded = 0;  // sent on to a VM that left
-  std::uint64_t frames_held = 0;       // waited for older frames of a VM that moved
-  std::uint64_t frames_homebound = 0;  // forwarded here from a VM of this host, left to the VM's port
-  std::uint64_t frames_punted = 0;     // from the TAP, left to the control thread
-  std::uint64_t frames_unproven = 0;   // from a peer, left to the control thread
-  std::uint64_t events_dropped = 0;    // notices that stand for no frame, when the queue of events was full
+  std::uint64_t frames_forwarded = 0;   // sent on to a VM that left
+  std::uint64_t frames_held = 0;        // waited for older frames of a VM that moved
+  std::uint64_t frames_kept_ahead = 0;  // for a VM that is expected here, until it came or went on elsewhere
+  std::uint64_t frames_homebound = 0;   // forwarded here from a VM of this host, left to the VM's port
+  std::uint64_t frames_punted = 0;      // from the TAP, left to the control thread
+  std::uint64_t frames_unproven = 0;    // from a peer, left to the control thread
+  std::uint64_t events_dropped = 0;     // notices that stand for no frame, when the queue of events was full
   std::array<std::uint64_t, kDropReasons> drops{};
 };
 

@@ -1,11 +1,14 @@
 #include "core/forward/forwarder.h"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <utility>
 #include <variant>
 
 #include "core/base/check.h"
+#include "core/forward/advance_table.h"
 #include "core/forward/event_queue.h"
 #include "core/forward/flooded_frames.h"
 #include "core/forward/hold_table.h"
@@ -47,6 +50,17 @@ unsigned hops_of(std::uint8_t flags) {
 
 std::uint8_t hops_flag(unsigned hops) {
   return static_cast<std::uint8_t>(hops << kFlagHopsShift);
+}
+
+// A hypervisor that waits for its VM takes one frame from the port, and may drop it when the VM runs (QEMU 7.2,
+// net_vm_change_state_handler()). To a guest it says nothing.
+Bytes make_filler(const MacAddress& vm) {
+  constexpr std::size_t kSize = 60;
+  Bytes frame(kSize);
+  std::copy(vm.octets.begin(), vm.octets.end(), frame.begin());
+  constexpr std::array<std::uint8_t, 8> kRest{0x02, 0, 0, 0, 0, 0x01, 0x88, 0xb5};  // IEEE 802: local experiments
+  std::copy(kRest.begin(), kRest.end(), frame.begin() + vm.octets.size());
+  return frame;
 }
 
 }  // namespace
@@ -125,6 +139,7 @@ struct Forwarder::Impl {
     vm_silence.handle_heard(info->source);
     const VmView* source = find_vm(info->source);
     if (source != nullptr && source->muted) return handle_muted(frame, *info);
+    if (!advances.empty()) show(now, info->source, source, out);
     if (info->destination.is_group() || info->is_rarp()) return punt(frame);
 
     const bool known = source != nullptr && source->place == VmView::Place::Local && has_own_source(*info, *source);
@@ -144,6 +159,7 @@ struct Forwarder::Impl {
       }
       return;
     }
+    if (!advances.empty() && keep_local(now, *info, frame)) return;
     if (holds.concerns(now, *destination) && hold(now, *info, *destination, NodeId{}, 0, frame)) return;
     WorkerSession* session = sessions.find_current(now, destination->owner);
     if (session == nullptr || !seal(*session, 0, frame, *info, out)) return punt(frame);
@@ -212,6 +228,7 @@ struct Forwarder::Impl {
 
     const VmView* source = find_vm(info->source);
     const VmView* destination = info->destination.is_group() ? nullptr : find_vm(info->destination);
+    if (!advances.empty() && keep_ahead(now, session, flags, frame, *info, source, destination, out, relay)) return;
     if ((flags & kFlagForwarded) != 0) {
       if (!is_rightly_forwarded(now, session.peer(), destination)) return drop(DropReason::BadForward);
       if (destination->handed_over != nullptr && destination->handed_over->contains(hash_bytes(frame))) {
@@ -291,6 +308,70 @@ struct Forwarder::Impl {
     return needs_checksum;
   }
 
+  // ---- for a VM that is expected here -----------------------------------------------------------
+
+  // A frame of the VM itself from the TAP: it is here. The bridge sends its frames to its port from now on.
+  void show(TimePoint now, const MacAddress& mac, const VmView* view, DatagramBatch& out) {
+    if (!advances.show(now, mac) || view == nullptr) return;
+    send_marker(now, view->owner, {MarkerKind::ReplayKept, mac, view->owner}, out);
+  }
+
+  // True: the frame is dealt with.
+  bool keep_local(TimePoint now, const FrameInfo& info, BytesView frame) {
+    switch (advances.keep_local(now, info.destination, frame)) {
+      case AdvanceTable::Answer::Kept: ++counters.frames_kept_ahead; return true;
+      case AdvanceTable::Answer::ToPort:
+      case AdvanceTable::Answer::Deliver: give_home(0, frame, info.destination); return true;
+      default: return false;
+    }
+  }
+
+  bool keep_ahead(TimePoint now, WorkerSession& session, std::uint8_t flags, MutableBytes frame, const FrameInfo& info,
+                  const VmView* source, const VmView* destination, FrameBatch& out, DatagramBatch& relay) {
+    if ((flags & kFlagForwarded) == 0) return false;
+    const bool remote = destination != nullptr && destination->place == VmView::Place::Remote;
+    if (!remote) return false;
+    const auto answer = advances.keep_forwarded(info.destination, session.peer(), flags, frame);
+    switch (answer) {
+      case AdvanceTable::Answer::None: return false;
+      case AdvanceTable::Answer::Full:
+        send_marker(now, session.peer(), {MarkerKind::ReplayOff, info.destination, session.peer()}, relay);
+        return true;
+      case AdvanceTable::Answer::KeptTell:
+        send_marker(now, session.peer(), {MarkerKind::ReplayKept, info.destination, session.peer()}, relay);
+        [[fallthrough]];
+      case AdvanceTable::Answer::Kept: ++counters.frames_kept_ahead; return true;
+      case AdvanceTable::Answer::ToPort: give_home(flags, frame, info.destination); return true;
+      case AdvanceTable::Answer::Deliver: break;
+    }
+    if (source != nullptr && source->place == VmView::Place::Local) {
+      give_home(flags, frame, info.destination);
+    } else {
+      deliver(flags, frame, info, out);
+    }
+    return true;
+  }
+
+  std::optional<Released> release_ahead(TimePoint now, DatagramBatch& out) {
+    std::optional<AdvanceFrame> kept = advances.take_released();
+    if (!kept) return std::nullopt;
+    HeldFrame& held = kept->held;
+    const Result<FrameInfo> info = parse_frame(held.frame);
+    if (!info) return std::nullopt;  // it was parsed before
+    const VmView* source = find_vm(info->source);
+    const VmView* vm = find_vm(held.vm);
+    if (kept->onward) {
+      WorkerSession* session = vm == nullptr ? nullptr : sessions.find_current(now, vm->owner);
+      if (session == nullptr || !seal(*session, held.flags, held.frame, *info, out)) drop(DropReason::NoSession);
+    } else if (held.from.is_zero() || (source != nullptr && source->place == VmView::Place::Local)) {
+      give_home(held.flags, held.frame, held.vm);
+    } else {
+      const bool needs_checksum = prepare_delivery(held.flags, held.frame, *info);
+      return Released{std::move(held.frame), needs_checksum};
+    }
+    return std::nullopt;
+  }
+
   // ---- the order of frames for a VM that moved --------------------------------------------------
 
   // False: it may go on at once.
@@ -331,10 +412,14 @@ struct Forwarder::Impl {
   // From a VM of this host to another one: not by the TAP, or the bridge would learn that its source is behind it.
   void send_home(TimePoint now, std::uint8_t flags, BytesView frame, const FrameInfo& info, const VmView& vm) {
     if (vm.place != VmView::Place::Local) return drop(DropReason::BadForward);
-    if (!events.has_room(EventQueue::Kind::Frame)) return drop(DropReason::EventsFull);
     if ((flags & kFlagForwarded) != 0 && holds.concerns(now, vm)) holds.handle_forwarded(now, info.destination, vm);
+    give_home(flags, frame, info.destination);
+  }
+
+  void give_home(std::uint8_t flags, BytesView frame, const MacAddress& vm) {
+    if (!events.has_room(EventQueue::Kind::Frame)) return drop(DropReason::EventsFull);
     const auto kept = static_cast<std::uint8_t>(flags & kFlagNeedsChecksum);
-    events.push(EventQueue::Kind::Frame, HomeboundFrame{info.destination, kept, {frame.begin(), frame.end()}});
+    events.push(EventQueue::Kind::Frame, HomeboundFrame{vm, kept, {frame.begin(), frame.end()}});
     ++counters.frames_homebound;
   }
 
@@ -369,6 +454,24 @@ struct Forwarder::Impl {
           drop(DropReason::BadMarker);
         }
         return;
+      case MarkerKind::ReplayAhead: {
+        const bool fits = !local && own && vm->expected && vm->owner == session.peer();
+        if (!fits) return drop(DropReason::BadMarker);
+        const bool kept = advances.begin(now, marker->vm, session.peer(), vm->has_port);
+        if (kept && vm->has_port) give_home(0, make_filler(marker->vm), marker->vm);
+        return send_marker(now, session.peer(),
+                           {kept ? MarkerKind::ReplayKept : MarkerKind::ReplayOff, marker->vm, marker->origin}, relay);
+      }
+      case MarkerKind::ReplayKept:
+      case MarkerKind::ReplayOff: {
+        const bool kept = marker->kind == MarkerKind::ReplayKept;
+        if (!local && kept) return advances.handle_returned(marker->vm, session.peer());
+        if (!local) return advances.cancel(marker->vm, session.peer());
+        // It may have left meanwhile.
+        const bool concerns = local && session.budget().admit_misdirected(now, marker->vm);
+        if (concerns) notify(AdvanceAnswered{session.peer(), marker->vm, kept});
+        return;
+      }
     }
   }
 
@@ -397,11 +500,21 @@ struct Forwarder::Impl {
     const bool same_sessions = next->sessions_version != 0 && next->sessions_version == snapshot->sessions_version;
     if (!same_sessions) sessions.handle_snapshot(now, *next);
     snapshot = std::move(next);
+    if (!advances.empty()) review_advances();
     flooded.take_if(now, [&](const FloodedFrame& flood) {
       const VmView* vm = find_vm(flood.vm);
       const bool left = vm != nullptr && (vm->hold.unplugged || vm->place == VmView::Place::Remote);
       const Result<FrameInfo> info = parse_frame(flood.frame);
       return left && info && holds.concerns(now, *vm) && hold(now, *info, *vm, NodeId{}, 0, flood.frame);
+    });
+  }
+
+  void review_advances() {
+    advances.review([&](const MacAddress& mac, const NodeId& peer) {
+      const VmView* vm = find_vm(mac);
+      if (vm != nullptr && vm->place == VmView::Place::Local) return AdvanceTable::Place::Local;
+      const bool expected = vm != nullptr && vm->expected && vm->owner == peer;
+      return expected ? AdvanceTable::Place::Expected : AdvanceTable::Place::Elsewhere;
     });
   }
 
@@ -420,6 +533,7 @@ struct Forwarder::Impl {
 
   ForwarderCounters counters;
   EventQueue events;
+  AdvanceTable advances;
   HoldTable holds;
   FloodedFrames flooded;
   SessionTable sessions;
@@ -459,15 +573,19 @@ void Forwarder::handle_command(TimePoint now, WorkerCommand command, DatagramBat
 }
 
 bool Forwarder::has_released(TimePoint now) {
-  return impl_->holds.has_released(now);
+  if (!impl_->advances.empty()) impl_->advances.expire(now);
+  return impl_->advances.has_released() || impl_->holds.has_released(now);
 }
 
 std::optional<Forwarder::Released> Forwarder::release(TimePoint now, DatagramBatch& out) {
+  if (impl_->advances.has_released()) return impl_->release_ahead(now, out);
   return impl_->release(now, out);
 }
 
 std::optional<TimePoint> Forwarder::poll_timeout() const {
-  return impl_->holds.poll_timeout();
+  const auto advance = impl_->advances.poll_timeout();
+  const auto hold = impl_->holds.poll_timeout();
+  return !advance || (hold && *hold < *advance) ? hold : advance;
 }
 
 std::optional<WorkerEvent> Forwarder::poll_event() {

@@ -24,6 +24,8 @@ struct VmView {
   NodeId owner{};                // Remote: who hosts it
   std::vector<IpAddress> ips{};  // of its current claim: what it may send from
   bool muted = false;            // Remote: another of the same MAC is here, and sends nothing
+  bool expected = false;         // Remote: it is about to come here (`rove prepare`)
+  bool has_port = false;         // … to a port that is known, and that its hypervisor reads from as soon as it runs
   bool sourceless = false;       // any source IP may be used (a router)
   // Who had it before us, and until when that node may forward to us. Also of a VM that moved on since: what comes
   // from its owner before us goes on to its owner after us.

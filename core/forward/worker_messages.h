@@ -58,6 +58,12 @@ struct EarlySwitch {
   NodeId peer;
   MacAddress vm;
 };
+// A peer at which this host's VM is expected keeps what is handed over ahead, or (`kept` is false) has no room for it.
+struct AdvanceAnswered {
+  NodeId peer;
+  MacAddress vm;
+  bool kept = false;
+};
 // Everything that was commanded before this Echo has been done.
 struct Echoed {
   MacAddress vm;
@@ -90,9 +96,9 @@ struct PeerSilent {
   NodeId peer;
 };
 
-using WorkerEvent =
-    std::variant<PuntedFrame, UnprovenFrame, ControlDatagram, MisdirectedFrame, TakeoverFrame, HomeboundFrame,
-                 EarlySwitch, Echoed, RouteUsed, SessionHeard, SessionWorn, SessionUnknown, VmSilent, PeerSilent>;
+using WorkerEvent = std::variant<PuntedFrame, UnprovenFrame, ControlDatagram, MisdirectedFrame, TakeoverFrame,
+                                 HomeboundFrame, EarlySwitch, AdvanceAnswered, Echoed, RouteUsed, SessionHeard,
+                                 SessionWorn, SessionUnknown, VmSilent, PeerSilent>;
 
 // ---- control → worker -------------------------------------------------------------------------
 

@@ -135,6 +135,8 @@ void Node::Impl::dispatch(Now now, WorkerEvent event) {
     handle_homebound(*homebound);
   } else if (auto* early = std::get_if<EarlySwitch>(&event)) {
     handle_early_switch(now, *early);
+  } else if (const auto* answered = std::get_if<AdvanceAnswered>(&event)) {
+    handle_advance_answered(*answered);
   } else if (auto* echoed = std::get_if<Echoed>(&event)) {
     handle_echo(now, echoed->vm);
   } else if (auto* used = std::get_if<RouteUsed>(&event)) {
@@ -185,6 +187,7 @@ void Node::Impl::handle_peer_event(Now now, PeerEvent event) {
     pusher.forget_peer(down->peer);
     silent_peers.erase(down->peer);
     end_conflicts_with(now, down->peer);
+    end_advances_to(down->peer);
     std::erase_if(unproven, [down](const Unproven& held) { return held.peer == down->peer; });
     report(now, NodeEvent::Kind::PeerDown, down->peer, std::nullopt, down->closed ? "reason=closed" : "reason=silent");
   } else if (const auto* lost = std::get_if<PeerUnreachable>(&event)) {
@@ -294,6 +297,7 @@ void Node::Impl::handle_timeout(Now now) {
   if (own_record_refresh <= now.steady) publish_own_record(now);
   handle_vm_timers(now);
   expire_replays(now);
+  expire_advances(now);
   finish_silences(now);
   run_comparisons(now);
   run_preparations(now);
@@ -373,6 +377,10 @@ void Node::Impl::refresh_view(const MacAddress& mac) {
     view.place = VmView::Place::Remote;
     view.owner = node_id_of(claim->claim.owner);
     view.ips = claim->claim.ips;
+  }
+  if (const auto preparation = preparations.find(mac); preparation != preparations.end()) {
+    view.expected = vm == nullptr || !vm->is_live();
+    view.has_port = view.expected && preparation->second.has_port;
   }
   if (vm != nullptr) {
     // Also of a VM that moved on: what its owner before us forwards to us, we forward once more.
@@ -480,6 +488,7 @@ NodeStatus Node::Impl::status() const {
       {"floods_limited", c.floods_limited},
       {"frames_bad", c.frames_bad},
       {"frames_replayed", c.frames_replayed},
+      {"frames_replayed_ahead", c.frames_replayed_ahead},
       {"frames_not_replayed", c.frames_not_replayed},
       {"replays_late", c.replays_late},
       {"frames_stale", c.frames_stale},
@@ -581,6 +590,7 @@ Result<std::uint64_t> Node::claim(Now now, const MacAddress& mac, const std::vec
   if (vm != nullptr && vm->is_muted()) return fail(Error::WrongState);
   const bool same = vm != nullptr && vm->is_live() && vm->claim.claim.ips == wanted;
   impl_->note_signal(now, mac, SignalKind::Operator);
+  impl_->cancel_advance(mac);
   if (!same) impl_->claim_here(now, mac, std::move(wanted));
   vm = impl_->vms.find(mac);
   if (vm == nullptr || !vm->is_live()) return fail(Error::NotAllowed);
@@ -594,7 +604,7 @@ Result<void> Node::release(Now now, const MacAddress& mac) {
   if (vm == nullptr) return fail(Error::Unknown);
   // Idempotent, and never takes away what another node owns by now.
   if (vm->is_live()) impl_->release_vm(now, mac, "reason=operator");
-  impl_->preparations.erase(mac);
+  if (impl_->preparations.erase(mac) > 0) impl_->refresh_view(mac);
   if (impl_->vms.is_expected(mac) && impl_->vms.handle(now.steady, mac, VmEvent::Released) == VmAction::Forget) {
     impl_->forget_expected(now, mac, "reason=operator");
   }

@@ -57,6 +57,19 @@ struct BridgeEvent {
   bool gone = false;  // the entry was deleted
 };
 
+// What is wanted of the capture of a VM's port: the frames that its hypervisor has not read, all or (`whole` is false)
+// those after what it has told ahead.
+struct CaptureRequest {
+  MacAddress vm;
+  bool whole = true;
+};
+// Its hypervisor has stopped: tell these frames from now on as they come (`start`), or no longer. When it is asked to
+// start again, the answer is UpToDate.
+struct AdvanceRequest {
+  MacAddress vm;
+  bool start = false;
+};
+
 // A frame for the port of a VM of this host, past the bridge.
 struct VmPortFrame {
   MacAddress vm;
@@ -195,6 +208,11 @@ class Node {
   // The answer to poll_capture_request(): the frames that the VM's hypervisor has not read, oldest first, and how many
   // more there were.
   void handle_captured(Now now, const MacAddress& vm, std::vector<PortFrame> frames, std::uint64_t missing);
+  // The hypervisor of a VM of this host has stopped it in a migration. `delivery_known`: the capture knows which of its
+  // frames the guest got; that may be said later.
+  void handle_stopped(Now now, const MacAddress& vm, bool delivery_known);
+  // After a poll_advance_request() with `start`.
+  void handle_captured_ahead(Now now, const MacAddress& vm, std::vector<PortFrame> frames, AheadState state);
   // An OpenDHT message to be sealed and sent.
   void handle_dht_transmit(Now now, const DhtDatagram& datagram);
   // After the location service has something to poll.
@@ -207,8 +225,9 @@ class Node {
   // WrongState (it is the later one of two VMs with this MAC, and mute).
   [[nodiscard]] Result<std::uint64_t> claim(Now now, const MacAddress& mac, const std::vector<IpAddress>& ips);
   // It is about to come: who it is and who talks with it is found out ahead, and nothing is claimed before its first
-  // sign. Repeating it prolongs its time. Errors: as claim(); LimitReached.
-  [[nodiscard]] Result<PreparedVm> prepare(Now now, const MacAddress& mac);
+  // sign. Repeating it prolongs its time. `has_port`: poll_port_frame() already reaches the port to which it will come,
+  // and its hypervisor reads nothing there before it runs. Errors: as claim(); LimitReached.
+  [[nodiscard]] Result<PreparedVm> prepare(Now now, const MacAddress& mac, bool has_port = false);
   // Also undoes prepare().
   [[nodiscard]] Result<void> release(Now now, const MacAddress& mac);
   [[nodiscard]] LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
@@ -217,8 +236,10 @@ class Node {
 
   [[nodiscard]] std::optional<OutgoingDatagram> poll_transmit(Now now);
   [[nodiscard]] std::optional<WorkerCommand> poll_command();
-  // With NodeConfig::replays_frames: a VM whose unread frames are wanted; a frame to be written to a VM's port.
-  [[nodiscard]] std::optional<MacAddress> poll_capture_request();
+  // With NodeConfig::replays_frames: what is wanted of a VM's port; a frame to be written to it. Advance requests
+  // first.
+  [[nodiscard]] std::optional<AdvanceRequest> poll_advance_request();
+  [[nodiscard]] std::optional<CaptureRequest> poll_capture_request();
   [[nodiscard]] std::optional<VmPortFrame> poll_port_frame();
   [[nodiscard]] std::optional<DhtDatagram> poll_dht_datagram();
   [[nodiscard]] std::optional<LookupResult> poll_lookup();

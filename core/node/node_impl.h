@@ -29,6 +29,7 @@
 #include "core/node/token_bucket.h"
 #include "core/node/vm_table.h"
 #include "core/wire/ethernet.h"
+#include "core/wire/header.h"
 
 namespace rove {
 
@@ -140,6 +141,17 @@ inline constexpr std::chrono::seconds kPrepareSearchInterval{1};
 inline constexpr std::chrono::seconds kExpectedAskInterval{1};
 inline constexpr std::chrono::seconds kExpectedAskIntervalMax{30};
 
+// Who prepares for a VM asks again every kPrepareRefresh; after four questions that did not come it is not expected
+// there any more.
+inline constexpr std::chrono::seconds kExpectedByTime{20};
+// A stopped VM that neither goes on nor is claimed elsewhere; kAdvanceKeptTime of core/forward is the other side's.
+inline constexpr std::chrono::seconds kAdvanceTime{30};
+inline constexpr std::size_t kStoppedVmsMax = 64;  // at the same time; of further ones nothing is sent ahead
+
+// A frame of the largest inner packet: Ethernet and one VLAN tag more.
+inline constexpr std::size_t kLinkOverhead = 18;
+inline constexpr std::uint8_t kForwardedOnce = kFlagForwarded | 1U << kFlagHopsShift;
+
 struct NodeCounters {
   std::uint64_t claims_received = 0;
   std::uint64_t claims_accepted = 0;
@@ -169,10 +181,11 @@ struct NodeCounters {
   std::uint64_t floods = 0;
   std::uint64_t floods_limited = 0;
   std::uint64_t frames_bad = 0;
-  std::uint64_t frames_replayed = 0;      // sent to a VM's new host: its old hypervisor never read them
-  std::uint64_t frames_not_replayed = 0;  // … that could not: too large, not kept, or no access to the VM's port
-  std::uint64_t replays_late = 0;         // the capture did not answer in time
-  std::uint64_t frames_stale = 0;         // from a VM that just left
+  std::uint64_t frames_replayed = 0;        // sent to a VM's new host: its old hypervisor never read them
+  std::uint64_t frames_replayed_ahead = 0;  // … before it was there
+  std::uint64_t frames_not_replayed = 0;    // … that could not: too large, not kept, or no access to the VM's port
+  std::uint64_t replays_late = 0;           // the capture did not answer in time
+  std::uint64_t frames_stale = 0;           // from a VM that just left
   std::uint64_t unproven_held = 0;
   std::uint64_t unproven_dropped = 0;
   std::uint64_t unproven_delivered = 0;
@@ -292,6 +305,26 @@ struct Node::Impl {
   [[nodiscard]] std::optional<TimePoint> replay_timeout() const;
   void add_replay_view(const MacAddress& mac, VmView& view) const;
 
+  // ---- node_advance.cpp
+  // A replay that has begun before the VM was claimed elsewhere.
+  struct Advance {
+    NodeId to;
+    TimePoint until{};
+    bool streams = false;
+    bool kept = false;  // as that host says
+    FrameHashes sent{};
+  };
+  void note_expected_by(Now now, LocalVm& vm, const NodeId& peer);
+  void begin_advance(Now now, const MacAddress& mac);
+  void stream_advance(const MacAddress& mac);
+  void handle_captured_ahead(const MacAddress& mac, std::vector<PortFrame> frames, AheadState state);
+  void handle_advance_answered(const AdvanceAnswered& answered);
+  void cancel_advance(const MacAddress& mac);
+  void end_advance(const MacAddress& mac);
+  void end_advances_to(const NodeId& peer);
+  [[nodiscard]] bool continues_advance(const MacAddress& mac, const NodeId& owner);
+  void expire_advances(Now now);
+
   // ---- node_search.cpp
   void handle_vm_silent(Now now, const MacAddress& mac);
   // The bridge forgot it: its port is gone.
@@ -366,12 +399,13 @@ struct Node::Impl {
     TimePoint until{};
     TimePoint next{};  // something is asked again
     Duration interval{};
+    bool has_port = false;  // where it will come is known to the capture
     TimePoint next_probe{};
     Duration probe_interval = kExpectedAskInterval;
     std::optional<NodeId> asked;  // who was asked for the correspondents, and has not answered
     std::vector<NodeId> correspondents;
   };
-  void prepare_vm(Now now, const MacAddress& mac);
+  void prepare_vm(Now now, const MacAddress& mac, bool has_port);
   void run_preparations(Now now);
   void ask_about_expected(Now now, const MacAddress& mac, Preparation& preparation);
   void resume_preparation(Now now, const MacAddress& mac);
@@ -465,7 +499,9 @@ struct Node::Impl {
   std::map<MacAddress, HandedOver> handed_over_frames;
   std::vector<EarlySwitch> early_switches;
   TimePoint early_switches_until{};
-  std::deque<MacAddress> capture_requests;
+  std::deque<CaptureRequest> capture_requests;
+  std::map<MacAddress, Advance> advances;
+  std::deque<AdvanceRequest> advance_requests;
   std::deque<VmPortFrame> port_frames;
 
   // Local VMs that are compared with another node's; as bounded as these.

@@ -29,12 +29,14 @@ void send_records(Now now, PeerSet& peers, const NodeId& peer, const std::vector
 
 // ---- the new host -------------------------------------------------------------------------------
 
-void Node::Impl::prepare_vm(Now now, const MacAddress& mac) {
+void Node::Impl::prepare_vm(Now now, const MacAddress& mac, bool has_port) {
   if (vms.handle_prepare(now.steady, mac) != VmAction::Prepare) return;
   const auto [it, is_new] = preparations.try_emplace(mac);
   it->second.until = now.steady + kExpectedTime;
   it->second.next = now.steady;
   it->second.interval = kPrepareRepeat;
+  it->second.has_port = it->second.has_port || has_port;
+  refresh_view(mac);
   if (is_new) {
     const SignedClaim* known = claims.find(VmAddress{mac});
     report(now, NodeEvent::Kind::VmPrepared, known == nullptr ? NodeId{} : node_id_of(known->claim.owner), mac, "");
@@ -43,7 +45,15 @@ void Node::Impl::prepare_vm(Now now, const MacAddress& mac) {
 }
 
 void Node::Impl::run_preparations(Now now) {
-  std::erase_if(preparations, [&](const auto& entry) { return entry.second.until <= now.steady; });
+  for (auto it = preparations.begin(); it != preparations.end();) {
+    if (it->second.until > now.steady) {
+      ++it;
+      continue;
+    }
+    const MacAddress mac = it->first;
+    it = preparations.erase(it);
+    refresh_view(mac);
+  }
   for (auto& [mac, preparation] : preparations) {
     if (preparation.next <= now.steady) ask_about_expected(now, mac, preparation);
     const SignedClaim* claim = claims.find(VmAddress{mac});
@@ -115,6 +125,7 @@ std::vector<NodeId> Node::Impl::take_correspondents(const MacAddress& mac) {
 // It is Absent again.
 void Node::Impl::forget_expected(Now now, const MacAddress& mac, std::string reason) {
   preparations.erase(mac);
+  refresh_view(mac);
   const LocalVm* vm = vms.find(mac);
   // A `gone` of an earlier stay here has its own time.
   if (vm != nullptr && !vm->machine.deadline(VmTimer::Gone)) {
@@ -127,7 +138,7 @@ void Node::Impl::forget_expected(Now now, const MacAddress& mac, std::string rea
 // ---- the present host ---------------------------------------------------------------------------
 
 void Node::Impl::handle_prepare(Now now, const NodeId& peer, const PrepareMessage& message) {
-  const LocalVm* vm = vms.find(message.mac);
+  LocalVm* vm = vms.find(message.mac);
   if (vm == nullptr || !vm->is_live()) {
     // Where it is now, if we know better than who asks.
     const SignedClaim* known = claims.find_any(VmAddress{message.mac});
@@ -137,6 +148,7 @@ void Node::Impl::handle_prepare(Now now, const NodeId& peer, const PrepareMessag
   // Only those to whom it could move may know who talks with it.
   const auto certificate = directory.find_certificate(now.wall, peer);
   const bool may_claim = certificate != nullptr && certificate->allows_all(vm->claim.claim.ips);
+  if (may_claim) note_expected_by(now, *vm, peer);
   if (!may_claim || !search_bucket.take(now.steady)) {
     ++counters.prepares_refused;
     return;
@@ -176,7 +188,7 @@ void Node::Impl::handle_prepare(Now now, const NodeId& peer, const PrepareMessag
 
 // ---- the operator -------------------------------------------------------------------------------
 
-Result<PreparedVm> Node::prepare(Now now, const MacAddress& mac) {
+Result<PreparedVm> Node::prepare(Now now, const MacAddress& mac, bool has_port) {
   if (mac.is_group() || mac.is_zero() || impl_->is_own_mac(mac)) return fail(Error::Malformed);
   const SignedClaim* known = impl_->claims.find(VmAddress{mac});
   const bool is_foreign = known != nullptr && known->claim.owner != impl_->own_key;
@@ -189,7 +201,7 @@ Result<PreparedVm> Node::prepare(Now now, const MacAddress& mac) {
     ++impl_->counters.vms_limited;
     return fail(Error::LimitReached);
   }
-  impl_->prepare_vm(now, mac);
+  impl_->prepare_vm(now, mac, has_port && impl_->config.replays_frames);
   impl_->pump(now);
 
   vm = impl_->vms.find(mac);

@@ -11,17 +11,8 @@
 
 #include "core/base/address.h"
 #include "core/node/node_impl.h"
-#include "core/wire/header.h"
 
 namespace rove {
-namespace {
-
-// A frame of the largest inner packet: Ethernet and one VLAN tag more.
-constexpr std::size_t kLinkOverhead = 18;
-constexpr std::uint8_t kForwardedOnce = kFlagForwarded | 1U << kFlagHopsShift;
-
-}  // namespace
-
 // ---- at the old host -----------------------------------------------------------------------------
 
 void Node::Impl::begin_replay(Now now, const MacAddress& mac) {
@@ -38,7 +29,9 @@ void Node::Impl::begin_replay(Now now, const MacAddress& mac) {
 void Node::Impl::handle_echo(Now now, const MacAddress& mac) {
   if (!replays.contains(mac)) return;
   if (!config.replays_frames) return finish_replay(now, mac, {}, 0);
-  if (capture_requests.size() < kOutputsMax) capture_requests.push_back(mac);
+  const LocalVm* vm = vms.find(mac);
+  const bool continues = vm != nullptr && continues_advance(mac, vm->forward_to);
+  if (capture_requests.size() < kOutputsMax) capture_requests.push_back({mac, !continues});
 }
 
 void Node::Impl::finish_replay(Now now, const MacAddress& mac, std::vector<PortFrame> frames, std::uint64_t missing) {
@@ -50,6 +43,11 @@ void Node::Impl::finish_replay(Now now, const MacAddress& mac, std::vector<PortF
   const NodeId to = vm->forward_to;
 
   auto handed_over = std::make_shared<FrameHashes>();
+  std::size_t ahead = 0;
+  if (auto advance = advances.extract(mac); !advance.empty()) {
+    ahead = advance.mapped().sent.size();
+    *handed_over = std::move(advance.mapped().sent);
+  }
   for (PortFrame& frame : frames) {
     if (frame.frame.size() > config.inner_mtu + kLinkOverhead) {
       ++missing;
@@ -59,7 +57,7 @@ void Node::Impl::finish_replay(Now now, const MacAddress& mac, std::vector<PortF
     const std::uint8_t checksum = frame.needs_checksum ? kFlagNeedsChecksum : 0;
     emit(SendFrame{to, static_cast<std::uint8_t>(kForwardedOnce | checksum), std::move(frame.frame)});
   }
-  const std::size_t sent = handed_over->size();
+  const std::size_t sent = handed_over->size() - ahead;
   counters.frames_replayed += sent;
   counters.frames_not_replayed += missing;
   handed_over_frames[mac] = {std::move(handed_over), now.steady + kForwardingTime};
@@ -71,7 +69,7 @@ void Node::Impl::finish_replay(Now now, const MacAddress& mac, std::vector<PortF
   });
   emit(EndHold{mac});
   report(now, NodeEvent::Kind::VmReplayed, to, mac,
-         "frames=" + std::to_string(sent) + " missing=" + std::to_string(missing));
+         "frames=" + std::to_string(sent) + " ahead=" + std::to_string(ahead) + " missing=" + std::to_string(missing));
 }
 
 // The claim that moved the VM reaches us a moment later; the marker must follow what we replay then.
@@ -100,6 +98,7 @@ void Node::Impl::end_unplugged(const MacAddress& mac) {
 void Node::Impl::expect_replay(Now now, const MacAddress& mac, const NodeId& previous) {
   replays.erase(mac);
   holds.erase(mac);
+  end_advance(mac);
   const auto peer = peers.find_peer(previous);
   if (!peer || !peer->up) return;
   const Duration rtt = std::min<Duration>(peer->rtt.value_or(kHoldRttUnknown), kHoldRttMax);
@@ -147,6 +146,9 @@ std::optional<TimePoint> Node::Impl::replay_timeout() const {
   for (const auto& [mac, deadline] : replays) {
     if (!next || deadline < *next) next = deadline;
   }
+  for (const auto& [mac, advance] : advances) {
+    if (!next || advance.until < *next) next = advance.until;
+  }
   return next;
 }
 
@@ -174,11 +176,11 @@ void Node::handle_captured(Now now, const MacAddress& vm, std::vector<PortFrame>
   impl_->pump(now);
 }
 
-std::optional<MacAddress> Node::poll_capture_request() {
+std::optional<CaptureRequest> Node::poll_capture_request() {
   if (impl_->capture_requests.empty()) return std::nullopt;
-  const MacAddress mac = impl_->capture_requests.front();
+  const CaptureRequest request = impl_->capture_requests.front();
   impl_->capture_requests.pop_front();
-  return mac;
+  return request;
 }
 
 std::optional<VmPortFrame> Node::poll_port_frame() {

@@ -28,6 +28,9 @@ struct LocalVm {
   NodeId previous_owner;
   TimePoint takeover_until{};
   NodeId forward_to;
+  // Who expects it, by its `prepare`.
+  NodeId expected_by;
+  TimePoint expected_by_until{};
   // Since when it has been live here, not counting absences of less than kForwardingTime.
   WallTime first_live{};
 

@@ -56,10 +56,19 @@ void PortRing::trim() {
 }
 
 PortRing::Taken PortRing::take(const MacAddress& destination, std::uint64_t read) const {
-  Taken taken;
   const std::uint64_t wanted = unread() + (seen_ - seen_at_counters_);
+  return take_last(destination, wanted + read, wanted);
+}
+
+PortRing::Taken PortRing::take_after(const MacAddress& destination, std::uint64_t seen) const {
+  const std::uint64_t wanted = seen_ - std::min(seen, seen_);
+  return take_last(destination, wanted, wanted);
+}
+
+PortRing::Taken PortRing::take_last(const MacAddress& destination, std::uint64_t last, std::uint64_t wanted) const {
+  Taken taken;
   if (wanted > frames_.size()) taken.missing = wanted - frames_.size();
-  const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(wanted + read, frames_.size()));
+  const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(last, frames_.size()));
   for (std::size_t i = frames_.size() - count; i < frames_.size(); ++i) {
     const PortFrame& frame = frames_[i];
     if (frame.frame.size() < destination.octets.size()) {

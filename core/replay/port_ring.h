@@ -36,6 +36,13 @@ struct PortFrame {
   bool needs_checksum = false;  // TCP or UDP checksum of the pseudo-header only
 };
 
+// What the capture of a port tells ahead of a VM that is stopped.
+enum class AheadState : std::uint8_t {
+  More,      // further frames may follow
+  UpToDate,  // … and these are all that have gone to the port before it was asked
+  Resumed,   // its hypervisor reads again: there is nothing to hand on
+};
+
 // The device's counters; they only grow.
 struct PortCounters {
   std::uint64_t read = 0;
@@ -69,11 +76,17 @@ class PortRing {
     std::vector<PortFrame> frames;  // for that MAC, oldest first
     std::uint64_t missing = 0;      // unread, but not here any more: too many, too large, or lost by the capture
   };
+  // As of push(): how many frames have been seen in all.
+  [[nodiscard]] std::uint64_t seen() const { return seen_; }
+  // Those for that MAC after the first `seen` ones.
+  [[nodiscard]] Taken take_after(const MacAddress& destination, std::uint64_t seen) const;
   // The unread frames and the `read` last ones before them, as far as they go to `destination`. Frames to groups are
   // left out: every host's bridge has them already.
   [[nodiscard]] Taken take(const MacAddress& destination, std::uint64_t read) const;
 
  private:
+  // The last `count` of those that are here; `wanted` of them were to be.
+  [[nodiscard]] Taken take_last(const MacAddress& destination, std::uint64_t count, std::uint64_t wanted) const;
   // Should more be seen than is ever read (frames that some filter of the device swallows), the lowest number of unread
   // frames over this time is taken for such an error, if so many were read in it.
   static constexpr std::chrono::seconds kDriftTime{10};

@@ -22,7 +22,10 @@ Result<Marker> decode_marker(BytesView plaintext) {
   switch (marker.kind) {
     case MarkerKind::ReplayEnd:
     case MarkerKind::PathSwitch:
-    case MarkerKind::SwitchAhead: return marker;
+    case MarkerKind::SwitchAhead:
+    case MarkerKind::ReplayAhead:
+    case MarkerKind::ReplayKept:
+    case MarkerKind::ReplayOff: return marker;
   }
   return fail(Error::Unknown);
 }

@@ -13,9 +13,12 @@
 namespace rove {
 
 enum class MarkerKind : std::uint8_t {
-  ReplayEnd = 1,   // old host → new host: what waited here for the VM has all been sent on
-  PathSwitch = 2,  // sender → old host, which sends it on to the new one: nothing more of mine comes this way
-  SwitchAhead = 3  // sender → new host: a PathSwitch of mine is on its way to you by the old host
+  ReplayEnd = 1,    // old host → new host: what waited here for the VM has all been sent on
+  PathSwitch = 2,   // sender → old host, which sends it on to the new one: nothing more of mine comes this way
+  SwitchAhead = 3,  // sender → new host: a PathSwitch of mine is on its way to you by the old host
+  ReplayAhead = 4,  // present host → where it is expected: its hypervisor has stopped; what it will not read follows
+  ReplayKept = 5,   // the answer: kept until the VM is here. Back: what you had sent here for it has gone to you
+  ReplayOff = 6  // present host → …: it goes on here; the other way: no room, hand over everything as if not expected
 };
 
 struct Marker {

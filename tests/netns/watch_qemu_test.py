@@ -172,7 +172,7 @@ class WatchQemu(unittest.TestCase):
         self.assertTrue(wait_for(lambda: "waiting-for-qemu" in self.log()))
         qemu = self.qemu()
         self.assertTrue(wait_for(lambda: "qemu-watched" in self.log()), self.log())
-        self.assertEqual(self.states(), {})
+        self.assertTrue(wait_for(lambda: self.states() == {MAC: "expected"}), self.log())
 
         qemu.event("RESUME")
         self.assertTrue(wait_for(lambda: self.states() == {MAC: "live"}), self.log())
@@ -182,6 +182,17 @@ class WatchQemu(unittest.TestCase):
         self.qemu(running=True)
         self.assertTrue(wait_for(lambda: self.states() == {MAC: "live"}), self.log())
         self.assertIsNone(process.poll())
+
+    def test_a_vm_that_never_came_is_not_expected_any_more(self):
+        qemu = self.qemu()
+        self.watch()
+        self.assertTrue(wait_for(lambda: self.states() == {MAC: "expected"}), self.log())
+        self.assertTrue(wait_for(lambda: self.capture("ports") == 1))  # it is known where it would come
+
+        qemu.close()
+
+        self.assertTrue(wait_for(lambda: "qemu-gone" in self.log() and self.states() == {}), self.log())
+        self.assertTrue(wait_for(lambda: self.capture("ports") == 0))
 
     def test_answers_in_pieces_with_events_between_them_are_understood(self):
         self.qemu(running=True, slow=True)

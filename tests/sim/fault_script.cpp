@@ -10,9 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::array<std::string_view, 11> kNames{"move",        "quiet move",  "chain",        "cancelled",
-                                                  "rolled back", "source dies", "target dies",  "host restarts",
-                                                  "split",       "clone",       "address moves"};
+constexpr std::array<std::string_view, 12> kNames{"move",        "quiet move",  "chain",         "cancelled",
+                                                  "rolled back", "source dies", "target dies",   "host restarts",
+                                                  "split",       "clone",       "address moves", "prepared"};
 
 // A daemon that starts anew has heard from all others what they claim.
 constexpr Duration kLearningTime = 30s;
@@ -180,6 +180,9 @@ void FaultScript::act(const FaultEvent& event) {
       for (const std::size_t holder : holders_) world_.vm(holder).give_up_address(shared_);
       holders_ = {event.vm};
       world_.vm(event.vm).take_address(shared_);
+      return;
+    case Fault::Prepared:
+      if (world_.host(event.host).is_running()) (void)world_.host(event.host).prepare(world_.vm(event.vm).mac());
       return;
   }
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "core/forward/advance_table.h"
 #include "core/node/vm_machine.h"
 #include "tests/sim/world.h"
 
@@ -204,6 +205,102 @@ TEST_CASE("sim: the old daemon dies in the moment of the move; a third host reac
   CHECK(scene.is_at(2, 1));
 
   scene.world.run_for(5s);
+  scene.check_agreement();
+}
+
+// VM 0 is paused on host 0, moves to host 1, where it is expected, and talks with the VM beside it there and with the
+// one on the last host all the time.
+TEST_CASE("sim: a VM that is expected gets what came in its pause at its first sign, in order and once") {
+  for (const Duration pause : {40ms, 60ms, 300ms, 1500ms}) {
+    CAPTURE(std::chrono::duration_cast<std::chrono::milliseconds>(pause).count());
+    Scene scene;
+    World& world = scene.world;
+    world.run_for(1s);
+    REQUIRE(scene.prepare(1));
+    world.run_for(1s);
+    SimVm& moving = world.vm(0);
+    SimVm& beside = world.vm(1);
+    SimVm& third = world.vm(2);
+    scene.talk(beside, moving, pause + 2s);
+    scene.talk(third, moving, pause + 2s);
+    world.run_for(500ms);
+
+    const SimVm::Left left = moving.pause();
+    world.host(0).note_stopped(moving.mac());
+    world.run_for(pause);
+    const TimePoint resumed = world.time().steady();
+    moving.plug(world.host(1).bridge());
+    world.set_place(0, 1);
+    moving.announce_arrival();
+    world.run_for(2ms);
+    // Nothing has come from the old host since, and its claim has not reached anybody.
+    CHECK(moving.received().at(third.ip()).last > resumed);
+    left.close();
+    world.run_for(5s);
+
+    for (const SimVm* sender : {&beside, &third}) {
+      const SimVm::Received& received = moving.received().at(sender->ip());
+      CHECK(received.numbers.size() == sender->sent_to(moving.ip()));
+      CHECK(received.duplicates == 0);
+      // After a second its neighbours-to-be take the way by the old host again.
+      if (sender == &third || pause <= kAdvanceLocalTime) CHECK(received.overtaken == 0);
+    }
+    CHECK(scene.counter(0, "frames_replayed_ahead") > 0);
+    scene.check_agreement();
+  }
+}
+
+TEST_CASE("sim: a VM that goes on where it was gets what came in its pause once, though it was handed over") {
+  Scene scene;
+  World& world = scene.world;
+  REQUIRE(scene.prepare(1));
+  world.run_for(1s);
+  SimVm& moving = world.vm(0);
+  scene.talk(world.vm(1), moving, 2s);
+  scene.talk(world.vm(2), moving, 2s);
+  world.run_for(500ms);
+
+  const SimVm::Left left = moving.pause();
+  world.host(0).note_stopped(moving.mac());
+  world.run_for(100ms);
+  moving.resume(left);
+  world.host(0).note_running(moving.mac());
+  world.run_for(5s);
+
+  for (const std::size_t sender : {1U, 2U}) {
+    const SimVm::Received& received = moving.received().at(world.vm(sender).ip());
+    CHECK(received.numbers.size() == world.vm(sender).sent_to(moving.ip()));
+    CHECK(received.duplicates == 0);
+  }
+  CHECK(scene.counter(0, "frames_replayed_ahead") > 0);
+  scene.check_agreement();
+}
+
+TEST_CASE("sim: what was handed over to a host goes to another one all the same, if the VM comes there") {
+  Scene scene{4};
+  World& world = scene.world;
+  REQUIRE(scene.prepare(1));
+  world.run_for(1s);
+  SimVm& moving = world.vm(0);
+  scene.talk(world.vm(1), moving, 2s);
+  scene.talk(world.vm(3), moving, 2s);
+  world.run_for(500ms);
+
+  const SimVm::Left left = moving.pause();
+  world.host(0).note_stopped(moving.mac());
+  world.run_for(100ms);
+  moving.plug(world.host(2).bridge());
+  world.set_place(0, 2);
+  moving.announce_arrival();
+  world.run_for(50ms);
+  left.close();
+  world.run_for(5s);
+
+  for (const std::size_t sender : {1U, 3U}) {
+    const SimVm::Received& received = moving.received().at(world.vm(sender).ip());
+    CHECK(received.numbers.size() == world.vm(sender).sent_to(moving.ip()));
+    CHECK(received.duplicates == 0);
+  }
   scene.check_agreement();
 }
 

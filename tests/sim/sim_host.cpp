@@ -75,6 +75,7 @@ void SimHost::start() {
 void SimHost::kill() {
   if (node_ == nullptr) return;
   last_stamp_ = node_->status().last_stamp;
+  streams_.clear();
   underlay_.detach(endpoint_);
   node_.reset();
   location_.reset();
@@ -101,6 +102,16 @@ Result<void> SimHost::undo_prepare(const MacAddress& mac) {
   auto released = node_->release(now(), mac);
   turn();
   return released;
+}
+
+void SimHost::note_stopped(const MacAddress& mac) {
+  node_->handle_stopped(now(), mac, true);
+  turn();
+}
+
+void SimHost::note_running(const MacAddress& mac) {
+  if (streams_.erase(mac) > 0) node_->handle_captured_ahead(now(), mac, {}, AheadState::Resumed);
+  turn();
 }
 
 void SimHost::lookup(const VmAddress& address, bool refresh, LookupCallback callback) {
@@ -160,6 +171,15 @@ void SimHost::turn() {
   arm();
 }
 
+std::vector<PortFrame> SimHost::unread_after(const MacAddress& vm, std::size_t told) {
+  std::vector<PortFrame> frames;
+  std::size_t number = 0;
+  for (const Bytes& frame : bridge_.unread(ports_[vm])) {
+    if (MacAddress::from_bytes(frame.data()) == vm && number++ >= told) frames.push_back({frame, false});
+  }
+  return frames;
+}
+
 bool SimHost::turn_once() {
   bool moved = false;
   release();
@@ -192,13 +212,32 @@ bool SimHost::turn_once() {
     flush();
     release();
   }
-  while (const auto vm = node_->poll_capture_request()) {
+  while (const auto request = node_->poll_advance_request()) {
     moved = true;
-    std::vector<PortFrame> frames;
-    for (const Bytes& frame : bridge_.unread(ports_[*vm])) {
-      if (MacAddress::from_bytes(frame.data()) == *vm) frames.push_back({frame, false});
+    if (!request->start) {
+      streams_.erase(request->vm);
+    } else if (!streams_.try_emplace(request->vm, 0U).second) {
+      // What is still on its way through the bridge has gone to the port by then.
+      time_.after(std::chrono::microseconds{50}, [this, vm = request->vm] {
+        if (node_ == nullptr) return;
+        turn();
+        node_->handle_captured_ahead(now(), vm, {}, AheadState::UpToDate);
+        turn();
+      });
     }
-    node_->handle_captured(now(), *vm, std::move(frames), 0);
+  }
+  while (const auto request = node_->poll_capture_request()) {
+    moved = true;
+    const auto stream = streams_.extract(request->vm);
+    const std::size_t told = request->whole || stream.empty() ? 0 : stream.mapped();
+    node_->handle_captured(now(), request->vm, unread_after(request->vm, told), 0);
+  }
+  for (auto& [vm, told] : streams_) {
+    std::vector<PortFrame> frames = unread_after(vm, told);
+    if (frames.empty()) continue;
+    moved = true;
+    told += frames.size();
+    node_->handle_captured_ahead(now(), vm, std::move(frames), AheadState::More);
   }
   while (const auto out = node_->poll_port_frame()) bridge_.write_port(ports_[out->vm], out->frame.frame);
   while (auto result = node_->poll_lookup()) {

@@ -56,6 +56,9 @@ class SimHost {
   // The operator's verbs.
   Result<PreparedVm> prepare(const MacAddress& mac);
   Result<void> undo_prepare(const MacAddress& mac);  // `rove release`
+  // What `rove watch-qemu` tells: the VM's hypervisor has paused it in a migration; it runs here again.
+  void note_stopped(const MacAddress& mac);
+  void note_running(const MacAddress& mac);
 
  private:
   void handle_datagram(const Endpoint& from, const Bytes& datagram);
@@ -67,6 +70,8 @@ class SimHost {
   // Frames that waited in the packet path and may go now.
   void release();
   void arm();
+  // What waits at the VM's port, but for the first `told` frames.
+  [[nodiscard]] std::vector<PortFrame> unread_after(const MacAddress& vm, std::size_t told);
   [[nodiscard]] Now now() const { return time_.now(skew_); }
 
   VirtualTime& time_;
@@ -79,7 +84,8 @@ class SimHost {
   Duration skew_{0};
   Bridge bridge_;
   Bridge::Port tap_port_ = 0;
-  std::map<MacAddress, Bridge::Port> ports_;  // where a MAC was last, but for the TAP
+  std::map<MacAddress, std::size_t> streams_;  // stopped VMs → how many of their unread frames were told ahead
+  std::map<MacAddress, Bridge::Port> ports_;   // where a MAC was last, but for the TAP
 
   std::unique_ptr<SimLocation> location_;
   std::unique_ptr<Node> node_;

@@ -71,6 +71,8 @@ void World::boot() {
 
 void World::migrate(std::size_t vm, std::size_t to, bool announce) {
   const auto leave = vms_.at(vm)->pause();
+  SimHost& from = *hosts_.at(places_.at(vm));
+  if (from.is_running()) from.note_stopped(vms_[vm]->mac());
   moving_.at(vm) = true;
   places_.at(vm) = to;
   ++migrations_;
@@ -84,6 +86,8 @@ void World::migrate(std::size_t vm, std::size_t to, bool announce) {
 
 void World::cancel_migration(std::size_t vm, std::size_t to, bool announce, Duration resumed_after) {
   const auto left = vms_.at(vm)->pause();
+  SimHost& here = *hosts_.at(places_.at(vm));
+  if (here.is_running()) here.note_stopped(vms_[vm]->mac());
   moving_.at(vm) = true;
   if (announce) {
     // The other hypervisor's port: it says who would be there, and answers nothing.
@@ -94,8 +98,9 @@ void World::cancel_migration(std::size_t vm, std::size_t to, bool announce, Dura
                 [&bridge, port, mac = vms_[vm]->mac()] { bridge.input(port, make_rarp_announce(mac)); });
     time_.after(resumed_after, [&bridge, port] { bridge.remove_port(port); });
   }
-  time_.after(resumed_after, [this, vm, left] {
+  time_.after(resumed_after, [this, vm, left, &here] {
     vms_[vm]->resume(left);
+    if (here.is_running()) here.note_running(vms_[vm]->mac());
     moving_[vm] = false;
   });
 }

@@ -20,6 +20,7 @@ std::vector<ControlRequest> every_request() {
       {.verb = ControlVerb::Watch, .address = {}, .refresh = false, .mac = {}, .ips = {}},
       {.verb = ControlVerb::Release, .address = {}, .refresh = false, .mac = kMac, .ips = {}},
       {.verb = ControlVerb::Prepare, .address = kMac, .refresh = false, .mac = {}, .ips = {}},
+      {.verb = ControlVerb::Prepare, .address = kMac, .refresh = false, .mac = {}, .ips = {}, .port = "vnet0"},
       {.verb = ControlVerb::Prepare, .address = *parse_ip("10.0.0.1"), .refresh = false, .mac = {}, .ips = {}},
       {.verb = ControlVerb::Stopped, .address = {}, .refresh = false, .mac = kMac, .ips = {}},
       {.verb = ControlVerb::Stopped, .address = {}, .refresh = false, .mac = kMac, .ips = {}, .delivered = 1ULL << 60},
@@ -47,7 +48,7 @@ TEST_CASE("control request: the line is as documented") {
   CHECK(encode_request(every_request()[7]) == R"({"verb":"timeline","args":{"address":"10.0.0.1"}})");
   CHECK(encode_request(every_request()[5]) ==
         R"({"verb":"claim","args":{"mac":"02:00:5e:10:00:01","ips":["10.77.0.5"]}})");
-  CHECK(encode_request(every_request()[13]) ==
+  CHECK(encode_request(every_request()[14]) ==
         R"({"verb":"stopped","args":{"mac":"02:00:5e:10:00:01","delivered":1152921504606846976}})");
 }
 

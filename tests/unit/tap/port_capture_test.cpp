@@ -61,14 +61,26 @@ struct Port {
     CHECK(read(woken.get(), &count, sizeof count) == sizeof count);
   }
   // The numbers of the frames that the capture hands over.
-  [[nodiscard]] std::string take() {
-    capture.request(kVm);
+  [[nodiscard]] std::string take(bool whole = true) {
+    capture.request(kVm, whole);
     std::optional<CapturedFrames> captured;
     while (!(captured = capture.poll_captured())) wait_woken();
-    CHECK(captured->vm == kVm);
+    CHECK_FALSE(captured->ahead);
     missing = captured->missing;
+    return numbers_of(*captured);
+  }
+  // … tells ahead.
+  [[nodiscard]] std::string take_ahead(AheadState state) {
+    std::optional<CapturedFrames> captured;
+    while (!(captured = capture.poll_captured())) wait_woken();
+    CHECK(captured->ahead);
+    CHECK(captured->state == state);
+    return numbers_of(*captured);
+  }
+  [[nodiscard]] static std::string numbers_of(const CapturedFrames& captured) {
+    CHECK(captured.vm == kVm);
     std::string numbers;
-    for (const PortFrame& frame : captured->frames) numbers += std::to_string(frame.frame.back()) + " ";
+    for (const PortFrame& frame : captured.frames) numbers += std::to_string(frame.frame.back()) + " ";
     return numbers;
   }
 
@@ -270,6 +282,69 @@ TEST_CASE("PortCapture: waits a moment for the number that a hypervisor is about
 
   port.capture.note_stop(kVm, std::nullopt);
   CHECK(port.take() == "5 6 7 8 ");  // it never comes
+}
+
+TEST_CASE("PortCapture: tells ahead what a stopped hypervisor will not read, each frame once") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Port port;
+  for (std::uint8_t number = 1; number <= 6; ++number) port.send(kVm, number);
+  port.hypervisor_reads(4);
+
+  port.capture.note_stop(kVm, 3);
+  port.capture.stream(kVm, true);
+  CHECK(port.take_ahead(AheadState::More) == "4 5 6 ");
+  port.send(kVm, 7);
+  port.send(kOther, 8);
+  CHECK(port.take_ahead(AheadState::More) == "7 ");
+  port.capture.write(kVm, numbered(kVm, 9), false);
+  port.capture.stream(kVm, true);  // is that all?
+  CHECK(port.take_ahead(AheadState::More) == "9 ");
+  CHECK(port.take_ahead(AheadState::UpToDate).empty());
+  CHECK(port.capture.counters().frames_streamed == 5);
+
+  SUBCASE("and leaves it out when the VM has come there") {
+    port.send(kVm, 10);
+    CHECK(port.take_ahead(AheadState::More) == "10 ");
+    CHECK(port.take(/*whole=*/false).empty());
+  }
+  SUBCASE("and tells all of it again for another host") {
+    CHECK(port.take() == "4 5 6 7 9 ");
+  }
+}
+
+TEST_CASE("PortCapture: stops telling ahead when the hypervisor reads again") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Port port;
+  for (std::uint8_t number = 1; number <= 5; ++number) port.send(kVm, number);
+  port.hypervisor_reads(2);
+  port.capture.note_stop(kVm, 2);
+  port.capture.stream(kVm, true);
+  CHECK(port.take_ahead(AheadState::More) == "3 4 5 ");
+
+  port.hypervisor_reads(3);
+  std::optional<CapturedFrames> captured;
+  while (!(captured = port.capture.poll_captured()) || captured->state != AheadState::Resumed) {
+    port.send(kVm, 6);
+    port.hypervisor_reads(1);
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
+  CHECK(port.take().empty());
+}
+
+TEST_CASE("PortCapture: tells nothing ahead without a number, or with one that cannot be") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Port port;
+  for (std::uint8_t number = 1; number <= 8; ++number) port.send(kVm, number);
+  port.hypervisor_reads(6);
+  port.capture.stream(kVm, true);
+  port.capture.note_stop(kVm, 2);
+  port.capture.stream(kVm, true);
+
+  CHECK(port.take() == "6 7 8 ");
+  CHECK(port.capture.counters().frames_streamed == 0);
 }
 
 TEST_CASE("PortCapture: knows nothing of VMs behind other devices") {

@@ -29,7 +29,7 @@ TEST_CASE("Marker: one that is cut, too long or of no known kind is refused") {
   CHECK(decode_marker(BytesView{encoded}.first(kMarkerSize - 1)).error() == Error::Truncated);
   encoded[0] = 0;
   CHECK(decode_marker(encoded).error() == Error::Unknown);
-  encoded[0] = 4;
+  encoded[0] = 7;
   CHECK(decode_marker(encoded).error() == Error::Unknown);
   encoded = encode_marker(example());
   encoded.push_back(0);

@@ -1,0 +1,122 @@
+// Frames for VMs that are expected here and whose hypervisor has stopped elsewhere. docs/protocol.md §2.2.
+//
+//   old host ─ replay-ahead ─► begin()    what its hypervisor will not read any more: keep_forwarded() ─┐ first
+//   VMs of this host ────────► keep_local()                                                             ├─► released
+//                              show(): the VM's first sign, a frame of its own                          ┘ then
+//
+// Where the port is known to which the VM will come, its queue in the kernel keeps them instead, and nothing that the
+// bridge sends there later can overtake; only copies of the frames from here are kept, for the case that it stays away.
+//
+// So the VM gets what was sent to it in the pause at once and in order, a round trip before its old host knows that it
+// is here. If it goes on at its old host after all, that has the frames of the first kind itself, and gets the others.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "core/base/address.h"
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/forward/hold_table.h"
+
+namespace rove {
+
+// VMs whose frames are kept at the same time.
+inline constexpr std::size_t kAdvancesMax = 64;
+// From all of them, and from the VMs of this host to one. What does not fit takes the way by the old host.
+inline constexpr std::size_t kAdvanceOctetsMax = std::size_t{16} << 20;
+inline constexpr std::size_t kAdvanceLocalMax = 1024;
+// From the old host to one: as many as it sends (kPortFramesMax of core/replay).
+inline constexpr std::size_t kAdvanceForwardedMax = 1024 + 64;
+// Frames of this host's own VMs wait no longer for a VM that is only paused.
+inline constexpr std::chrono::seconds kAdvanceLocalTime{1};
+// No longer than this after `replay-ahead`; the old host gives up as early (kAdvanceTime of core/node).
+inline constexpr std::chrono::seconds kAdvanceKeptTime{30};
+// Between the VM's first sign and the snapshot in which it is local.
+inline constexpr std::chrono::seconds kAdvanceShownTime{1};
+// `replay-kept` is sent again after as many frames: none of them alone decides.
+inline constexpr std::size_t kAdvanceKeptEvery = 64;
+
+struct AdvanceFrame {
+  HeldFrame held;
+  bool onward = false;  // to the VM's present host, as if it had not been kept
+};
+
+// One worker. Allocates for kept frames only.
+class AdvanceTable {
+ public:
+  // What every frame asks.
+  [[nodiscard]] bool empty() const { return advances_.empty(); }
+
+  // `peer`, which hosts the VM, says that frames will follow. False: no room.
+  [[nodiscard]] bool begin(TimePoint now, const MacAddress& vm, const NodeId& peer, bool has_port);
+  // The VM goes on at `peer`.
+  void cancel(const MacAddress& vm, const NodeId& peer);
+  // What this host's VMs had sent to `peer` for the VM has come back: what they sent since may follow.
+  void handle_returned(const MacAddress& vm, const NodeId& peer);
+  // True the first time that the VM is seen here.
+  bool show(TimePoint now, const MacAddress& vm);
+
+  enum class Answer : std::uint8_t {
+    None,  // no such VM: go on as if nothing were
+    Kept,
+    KeptTell,  // kept, and `replay-kept` is to be sent
+    Full,      // it is kept no longer, and `replay-off` is to be sent
+    Deliver,   // it has been seen: to the VM at once
+    ToPort,    // kept by its port's queue
+  };
+  [[nodiscard]] Answer keep_forwarded(const MacAddress& vm, const NodeId& from, std::uint8_t flags, BytesView frame);
+  [[nodiscard]] Answer keep_local(TimePoint now, const MacAddress& vm, BytesView frame);
+
+  [[nodiscard]] std::optional<AdvanceFrame> take_released();
+  [[nodiscard]] bool has_released() const { return !released_.empty(); }
+  void expire(TimePoint now);
+  [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
+
+  // Where each VM is by a new snapshot. Local: everything else is HoldTable's.
+  enum class Place : std::uint8_t { Local, Expected, Elsewhere };
+  template <typename PlaceOf>
+  void review(const PlaceOf& place_of) {
+    for (auto it = advances_.begin(); it != advances_.end();) {
+      const Place place = place_of(it->first, it->second.peer);
+      if (place == Place::Local) {
+        (void)show({}, it->first);
+        it = advances_.erase(it);
+      } else {
+        it = place == Place::Expected || it->second.shown_until ? std::next(it) : end(it);
+      }
+    }
+  }
+
+ private:
+  struct Advance {
+    NodeId peer;
+    TimePoint begun{};
+    std::optional<TimePoint> shown_until;
+    bool has_port = false;
+    bool keeps_local = true;
+    bool returned = false;
+    std::deque<HeldFrame> forwarded;
+    std::deque<HeldFrame> local;  // with a port, also those that are in its queue: `queued` of them
+    std::size_t queued = 0;
+  };
+  using Iterator = std::map<MacAddress, Advance>::iterator;
+
+  void stop_keeping(Advance& advance);
+  void forget_queued(Advance& advance);
+  bool push(std::deque<HeldFrame>& frames, HeldFrame frame);
+  void release(std::deque<HeldFrame>& frames, bool onward);
+  void discard(std::deque<HeldFrame>& frames);
+  // What the old host has itself is forgotten; what came from here goes onward.
+  Iterator end(Iterator it);
+
+  std::map<MacAddress, Advance> advances_;
+  std::deque<AdvanceFrame> released_;
+  std::size_t octets_ = 0;  // kept and released
+};
+
+}  // namespace rove
