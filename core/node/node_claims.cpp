@@ -434,6 +434,10 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
       }
     }
     reach(now, owner);
+    // Its old host may have been cut off when it was claimed, and who claimed it may have forgotten that since.
+    if (source == LookupSource::Dht && !before.is_zero() && before != owner && before != own_id) {
+      peers.send(now, before, ClaimsMessage{{signed_claim.encoded}});
+    }
     if (!before.is_zero()) note_path_switch(claim.mac, before, owner);
   }
   refresh_view(claim.mac);
