@@ -101,6 +101,18 @@ Json to_json(const Move& move, TimePoint now) {
   return object;
 }
 
+// Cumulative, as Prometheus has it.
+Json to_json(const DurationHistogram& histogram) {
+  Json object = Json::object();
+  object["le"] = DurationHistogram::kBounds;
+  Json counts = Json::array();
+  for (std::size_t i = 0; i < DurationHistogram::kBounds.size(); ++i) counts.push_back(histogram.count_up_to(i));
+  object["counts"] = std::move(counts);
+  object["count"] = histogram.count_up_to(DurationHistogram::kBounds.size());
+  object["sum"] = std::chrono::duration<double, std::milli>(histogram.sum()).count();
+  return object;
+}
+
 Json make_event(std::string_view name, WallTime when) {
   Json object = make_object();
   object["event"] = name;
@@ -209,6 +221,9 @@ std::string report_status(const StatusReport& report) {
     groups[group] = std::move(values);
   }
   object["counters"] = std::move(groups);
+  object["histograms"] = {{"move_claim_ms", to_json(report.node.moves.claim)},
+                          {"move_acknowledge_ms", to_json(report.node.moves.acknowledge)},
+                          {"move_frame_ms", to_json(report.node.moves.frame)}};
   return dump(object);
 }
 

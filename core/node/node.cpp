@@ -453,6 +453,7 @@ NodeStatus Node::Impl::status() const {
     status.conflicts.push_back({mac, directory.name_of(conflict.other), conflict.muted});
   }
   status.peer_counters = peers.counters();
+  status.moves = timeline.histograms();
   status.last_stamp = sealed.last_stamp();
   status.highest_sequence = highest_sequence;
   const NodeCounters& c = counters;

@@ -188,6 +188,7 @@ struct NodeStatus {
   PeerSetCounters peer_counters;
   // Name → value of the control plane's other counters (claims_accepted, claims_bad_signature, …).
   std::vector<std::pair<std::string, std::uint64_t>> counters;
+  MoveHistograms moves;
   std::uint64_t last_stamp = 0;  // to be saved, see NodeConfig
   std::uint64_t highest_sequence = 0;
 };

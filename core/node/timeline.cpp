@@ -84,8 +84,18 @@ bool Timeline::handle_step(TimePoint now, const MacAddress& mac, MoveStep step) 
   auto& at = move->steps[static_cast<std::size_t>(step)];
   if (at) return false;
   at = now;
+  measure(*move, step);
   vms_[mac].used = now;
   return true;
+}
+
+void Timeline::measure(const Move& move, MoveStep step) {
+  const bool arrived = move.kind == Move::Kind::MovedHere || move.kind == Move::Kind::Reclaimed;
+  if (!arrived) return;
+  const bool is_frame = step == MoveStep::Forwarded || step == MoveStep::Direct;
+  const bool is_first_frame = is_frame && !(move.to_step(MoveStep::Forwarded) && move.to_step(MoveStep::Direct));
+  if (is_first_frame) histograms_.frame.add(*move.to_step(step));
+  if (step == MoveStep::Acknowledged) histograms_.acknowledge.add(*move.to_step(step));
 }
 
 void Timeline::handle_event(WallTime now, const NodeEvent& event) {
@@ -147,6 +157,7 @@ void Timeline::begin(WallTime now, const NodeEvent& event, Move::Kind kind) {
     }
     signals_.erase(signal);
   }
+  if (kind == Move::Kind::MovedHere || kind == Move::Kind::Reclaimed) histograms_.claim.add(move.to_claim());
   move.began_wall = now - std::chrono::duration_cast<std::chrono::milliseconds>(event.when - move.began);
 
   if (!vms_.contains(*event.vm) && vms_.size() >= kTimelineVmsMax) {

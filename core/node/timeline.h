@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "core/base/address.h"
+#include "core/base/histogram.h"
 #include "core/base/time.h"
 #include "core/wire/ethernet.h"
 
@@ -90,6 +91,13 @@ struct Move {
 [[nodiscard]] std::string_view to_string(Move::Kind kind);
 [[nodiscard]] std::string_view to_string(Move::End end);
 
+// What the arrivals of VMs from other hosts took, since the signal (without one, since the claim).
+struct MoveHistograms {
+  DurationHistogram claim;        // until it was claimed
+  DurationHistogram acknowledge;  // until a peer had confirmed the claim
+  DurationHistogram frame;        // until a frame came for it by the network
+};
+
 // Control thread. Decides nothing: it only listens. Times are those of the control thread, which hears of frames a
 // turn after they passed.
 class Timeline {
@@ -104,6 +112,7 @@ class Timeline {
   // The last moves of a VM, oldest first, or nullptr.
   [[nodiscard]] const std::deque<Move>* find(const MacAddress& mac) const;
   [[nodiscard]] std::size_t size() const { return vms_.size(); }
+  [[nodiscard]] const MoveHistograms& histograms() const { return histograms_; }
 
  private:
   struct Signal {
@@ -118,9 +127,11 @@ class Timeline {
   [[nodiscard]] Move* find_open(const MacAddress& mac);
   void begin(WallTime now, const NodeEvent& event, Move::Kind kind);
   void end(const NodeEvent& event, Move::End how);
+  void measure(const Move& move, MoveStep step);
 
   std::map<MacAddress, History> vms_;
   std::map<MacAddress, Signal> signals_;
+  MoveHistograms histograms_;
 };
 
 }  // namespace rove

@@ -31,6 +31,7 @@ StatusReport sample_status() {
   report.node.vms_local = 1;
   report.node.vms_cached = 4;
   report.node.location = {.connected = true, .nodes = 3};
+  report.node.moves.claim.add(std::chrono::microseconds{2'500});
   report.usable = true;
   report.uptime = std::chrono::seconds{200};
   report.now = WallTime{std::chrono::hours{1'000'000}};
@@ -83,7 +84,14 @@ TEST_CASE("status: the JSON is as documented") {
         R"("node_id":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","usable":true,"problems":[],"conflicts":[],)"
         R"("location":{"connected":true,"nodes":3,"lone":false},"endpoints":["10.1.0.2:7683"],"tap":"rove0",)"
         R"("bridge":"br0","peers":{"up":2,"known":3},"vms":{"local":1,"cached":4},"uptime_ms":200000,)"
-        R"("certificate_expires_in_s":25920000,"counters":{"drops":{"replayed":7,"malformed":0}}})");
+        R"("certificate_expires_in_s":25920000,"counters":{"drops":{"replayed":7,"malformed":0}},)"
+        R"("histograms":{)"
+        R"("move_claim_ms":{"le":[1,2,5,10,20,50,100,200,500,1000,2000,5000],)"
+        R"("counts":[0,0,1,1,1,1,1,1,1,1,1,1],"count":1,"sum":2.5},)"
+        R"("move_acknowledge_ms":{"le":[1,2,5,10,20,50,100,200,500,1000,2000,5000],)"
+        R"("counts":[0,0,0,0,0,0,0,0,0,0,0,0],"count":0,"sum":0.0},)"
+        R"("move_frame_ms":{"le":[1,2,5,10,20,50,100,200,500,1000,2000,5000],)"
+        R"("counts":[0,0,0,0,0,0,0,0,0,0,0,0],"count":0,"sum":0.0}}})");
 }
 
 TEST_CASE("status: people see problems first, then one fact a line") {

@@ -98,6 +98,35 @@ TEST_CASE("Timeline: a VM that moves here shows its signal, its claim and its fi
   CHECK_FALSE(move.to_end().has_value());
 }
 
+TEST_CASE("Timeline: what an arrival from another host took is counted, and of its frames the first") {
+  constexpr std::size_t kAll = DurationHistogram::kBounds.size();
+  Lab lab;
+  lab.report(Kind::VmClaimed);  // nobody had it before
+  CHECK(lab.step(MoveStep::Direct));
+  lab.report(Kind::VmReleased);
+  CHECK(lab.timeline.histograms().claim.count_up_to(kAll) == 0);
+  CHECK(lab.timeline.histograms().frame.count_up_to(kAll) == 0);
+
+  CHECK(lab.signal(SignalKind::Rarp));
+  lab.now += milliseconds{3};
+  lab.report(Kind::VmMovedHere, "a");
+  lab.now += milliseconds{20};
+  CHECK(lab.step(MoveStep::Acknowledged));
+  CHECK_FALSE(lab.step(MoveStep::Acknowledged));
+  lab.now += milliseconds{10};
+  CHECK(lab.step(MoveStep::Direct));
+  lab.now += milliseconds{10};
+  CHECK(lab.step(MoveStep::Forwarded));
+
+  const MoveHistograms& histograms = lab.timeline.histograms();
+  CHECK(histograms.claim.count_up_to(kAll) == 1);
+  CHECK(histograms.claim.sum() == milliseconds{3});
+  CHECK(histograms.acknowledge.count_up_to(kAll) == 1);
+  CHECK(histograms.acknowledge.sum() == milliseconds{23});
+  CHECK(histograms.frame.count_up_to(kAll) == 1);
+  CHECK(histograms.frame.sum() == milliseconds{33});
+}
+
 TEST_CASE("Timeline: of each step the first counts") {
   Lab lab;
   lab.report(Kind::VmMovedHere, "a");
