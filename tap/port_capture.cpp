@@ -40,6 +40,8 @@ namespace {
 constexpr std::size_t kMessagesMax = 8192;
 // A frame in a port's socket waits at most so long before it is read, unless somebody asks.
 constexpr std::chrono::milliseconds kRest{2};
+// … of a VM that is stopped: nobody waits for it, and each time wakes three threads at either host.
+constexpr std::chrono::milliseconds kStreamRest{5};
 // Above this many kept frames the counters are read, to see which may go.
 constexpr std::size_t kTrimAbove = 256;
 // What a request is answered with must be of one moment: frames that come between reading socket and counters make it
@@ -222,7 +224,7 @@ struct PortCapture::Impl {
         streaming = true;
         stream_on(port);
       }
-      if (news && !streaming) resting_until = now + kRest;
+      if (news) resting_until = now + (streaming ? kStreamRest : kRest);
     }
   }
 

@@ -49,11 +49,11 @@ bool AdvanceTable::show(TimePoint now, const MacAddress& vm) {
 }
 
 AdvanceTable::Answer AdvanceTable::keep_forwarded(const MacAddress& vm, const NodeId& from, std::uint8_t flags,
-                                                  BytesView frame) {
+                                                  bool local_source, BytesView frame) {
   const auto known = advances_.find(vm);
   if (known == advances_.end() || known->second.peer != from) return Answer::None;
   Advance& advance = known->second;
-  if (advance.has_port) return Answer::ToPort;
+  if (advance.has_port && local_source) return Answer::ToPort;
   if (advance.shown_until) return Answer::Deliver;
   const bool fits = advance.forwarded.size() < kAdvanceForwardedMax &&
                     push(advance.forwarded, {vm, from, flags, {frame.begin(), frame.end()}});

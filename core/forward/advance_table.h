@@ -4,8 +4,9 @@
 //   VMs of this host ────────► keep_local()                                                             ├─► released
 //                              show(): the VM's first sign, a frame of its own                          ┘ then
 //
-// Where the port is known to which the VM will come, its queue in the kernel keeps them instead, and nothing that the
-// bridge sends there later can overtake; only copies of the frames from here are kept, for the case that it stays away.
+// Where the port is known to which the VM will come, frames from VMs of this host go to its queue in the kernel
+// instead, where nothing that the bridge sends there later can overtake them; copies are kept for the case that it
+// stays away.
 //
 // So the VM gets what was sent to it in the pause at once and in order, a round trip before its old host knows that it
 // is here. If it goes on at its old host after all, that has the frames of the first kind itself, and gets the others.
@@ -69,7 +70,9 @@ class AdvanceTable {
     Deliver,   // it has been seen: to the VM at once
     ToPort,    // kept by its port's queue
   };
-  [[nodiscard]] Answer keep_forwarded(const MacAddress& vm, const NodeId& from, std::uint8_t flags, BytesView frame);
+  // `local_source`: of a VM of this host, by way of `from`.
+  [[nodiscard]] Answer keep_forwarded(const MacAddress& vm, const NodeId& from, std::uint8_t flags, bool local_source,
+                                      BytesView frame);
   [[nodiscard]] Answer keep_local(TimePoint now, const MacAddress& vm, BytesView frame);
 
   [[nodiscard]] std::optional<AdvanceFrame> take_released();

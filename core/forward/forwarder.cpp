@@ -331,7 +331,8 @@ struct Forwarder::Impl {
     if ((flags & kFlagForwarded) == 0) return false;
     const bool remote = destination != nullptr && destination->place == VmView::Place::Remote;
     if (!remote) return false;
-    const auto answer = advances.keep_forwarded(info.destination, session.peer(), flags, frame);
+    const bool local_source = source != nullptr && source->place == VmView::Place::Local;
+    const auto answer = advances.keep_forwarded(info.destination, session.peer(), flags, local_source, frame);
     switch (answer) {
       case AdvanceTable::Answer::None: return false;
       case AdvanceTable::Answer::Full:
@@ -344,7 +345,7 @@ struct Forwarder::Impl {
       case AdvanceTable::Answer::ToPort: give_home(flags, frame, info.destination); return true;
       case AdvanceTable::Answer::Deliver: break;
     }
-    if (source != nullptr && source->place == VmView::Place::Local) {
+    if (local_source) {
       give_home(flags, frame, info.destination);
     } else {
       deliver(flags, frame, info, out);

@@ -37,6 +37,8 @@ struct Expecting : Pair {
   }
   void mark(MarkerKind kind) { command_b(SendMarker{a.id, {kind, vm_b, b.id}}); }
   void hand_over(std::string_view text) { command_b(SendFrame{a.id, kHandedOver, from_c(text)}); }
+  // What vm_a had sent there.
+  void hand_back(std::string_view text) { command_b(SendFrame{a.id, kHandedOver, frame(text)}); }
   [[nodiscard]] Bytes from_c(std::string_view text) const { return ipv4_frame(vm_b, vm_c, ip_c, ip_b, as_bytes(text)); }
   // vm_b runs at a: QEMU announces it.
   void show() { a.take_frame(make_rarp_announce(vm_b)); }
@@ -115,13 +117,14 @@ TEST_CASE("Forwarder: gives a VM that control has claimed what was handed over f
   CHECK(e.released() == "1");
 }
 
-TEST_CASE("Forwarder: leaves it to the queue of a known port, neighbours' frames after what they sent before") {
+TEST_CASE("Forwarder: leaves neighbours' frames to the queue of a known port, behind what they had sent before") {
   Expecting e{true};
   e.mark(MarkerKind::ReplayAhead);
   CHECK(e.to_port() == "[-]");
 
   e.a.take_frame(e.frame("2"));
-  e.hand_over("1");
+  e.hand_over("x");
+  e.hand_back("1");
   CHECK(e.to_port() == "[1]");
   e.mark(MarkerKind::ReplayKept);  // nothing of a's is on its way to b any more
   CHECK(e.released() == "[2]");
@@ -129,9 +132,22 @@ TEST_CASE("Forwarder: leaves it to the queue of a known port, neighbours' frames
   CHECK(e.to_port() == "[3]");
 
   e.show();
-  CHECK(e.released().empty());
+  CHECK(e.released() == "x");
   e.a.take_frame(e.frame("4"));
   CHECK(e.to_port() == "[4]");
+}
+
+TEST_CASE("Forwarder: what neighbours had sent comes first also when the VM is there before that is known to be all") {
+  Expecting e{true};
+  e.mark(MarkerKind::ReplayAhead);
+  (void)e.to_port();
+  e.a.take_frame(e.frame("2"));
+  e.hand_back("1");
+
+  CHECK(e.to_port() == "[1]");
+  e.show();
+
+  CHECK(e.released() == "[2]");
 }
 
 TEST_CASE("Forwarder: a VM that goes on at its old host gets from there what its neighbours-to-be sent, and once") {
@@ -226,8 +242,8 @@ TEST_CASE("AdvanceTable: has room for so many VMs and so much of each, and forge
 
   CHECK(table.begin(kStart + 1s, mac(0), peer, false));  // it stopped once more
   using Answer = AdvanceTable::Answer;
-  CHECK(table.keep_forwarded(mac(0), peer, 0, Bytes(100)) == Answer::Kept);
-  CHECK(table.keep_forwarded(mac(kAdvancesMax), peer, 0, Bytes(100)) == Answer::None);
+  CHECK(table.keep_forwarded(mac(0), peer, 0, false, Bytes(100)) == Answer::Kept);
+  CHECK(table.keep_forwarded(mac(kAdvancesMax), peer, 0, false, Bytes(100)) == Answer::None);
   const Bytes large(9'000);
   std::size_t kept = 0;
   while (table.keep_local(kStart + 1s, mac(0), large) == Answer::Kept) ++kept;
