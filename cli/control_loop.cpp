@@ -13,10 +13,12 @@
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 #include <csignal>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
+#include <system_error>
 #include <vector>
 
 #include "cli/event_log.h"
@@ -71,7 +73,7 @@ struct ControlLoop::Impl {
             [this](const MacAddress& vm, std::optional<std::uint64_t> delivered) {
               if (p.capture != nullptr) p.capture->note_stop(vm, delivered);
             },
-            [this](const MacAddress& vm, const std::string& port) { return note_port(vm, port); }),
+            [this](const MacAddress& vm, const std::string& port) { return find_port(vm, port); }),
         timer(parts.io),
         signals(parts.io, SIGTERM, SIGINT, SIGHUP) {
     watch(p.wake.fd(), [this] { p.wake.drain(); });
@@ -80,20 +82,20 @@ struct ControlLoop::Impl {
     wait_for_signal();
   }
 
-  // True when frames for the VM reach that port from now on. A VM that is expected on a port of another bridge, or on
-  // what is no TAP device, comes without.
-  bool note_port(const MacAddress& vm, const std::string& port) {
+  // The interface index; it is followed from now on. 0: the VM is expected on a port of another bridge, or on what is
+  // no TAP device, and comes without.
+  unsigned find_port(const MacAddress& vm, const std::string& port) {
     const unsigned ifindex = if_nametoindex(port.c_str());
-    if (p.capture == nullptr || ifindex == 0) return false;
+    if (p.capture == nullptr || ifindex == 0) return 0;
     const std::filesystem::path device = std::filesystem::path{"/sys/class/net"} / port;
     std::error_code error;
     const auto master = std::filesystem::read_symlink(device / "master", error);
     const bool is_vm_port = !error && master.filename() == p.options.config.bridge && ifindex != p.tap_ifindex &&
                             std::filesystem::exists(device / "tun_flags", error);
-    if (!is_vm_port) return false;
+    if (!is_vm_port) return 0;
     expected_ports[vm] = ifindex;
     p.capture->follow(vm, ifindex);
-    return true;
+    return ifindex;
   }
 
   // Its port is followed as long as the VM may come to it.
@@ -171,13 +173,18 @@ struct ControlLoop::Impl {
     sleep(now);
   }
 
+  // A frame that the bridge has learned from comes after what it learned: the node knows the VM's port when it judges
+  // the frame.
   void take_worker_events(Now now) {
-    for (std::size_t i = 0; i < kInputsPerTurn; ++i) {
+    while (worker_events.size() < kInputsPerTurn) {
       auto event = p.worker.poll_event();
-      if (!event) return;
-      p.node.handle_worker_event(now, std::move(*event));
+      if (!event) break;
+      worker_events.push_back(std::move(*event));
     }
-    request_turn();
+    if (worker_events.size() == kInputsPerTurn) request_turn();
+    read_bridge_events();
+    for (WorkerEvent& event : worker_events) p.node.handle_worker_event(now, std::move(event));
+    worker_events.clear();
   }
 
   // Without the packet path nothing works: leave in order, and let the service manager start anew.
@@ -207,17 +214,38 @@ struct ControlLoop::Impl {
     request_turn();
   }
 
-  void take_bridge_events(Now now) {
+  void read_bridge_events() {
     if (p.fdb == nullptr) return;
-    for (std::size_t i = 0; i < kInputsPerTurn; ++i) {
+    while (bridge_events.size() < kInputsPerTurn) {
       const auto event = p.fdb->poll_event();
       if (!event) return;
       const bool on_port = !event->gone && event->port_ifindex != p.tap_ifindex;
       if (p.capture != nullptr && on_port) p.capture->follow(event->mac, event->port_ifindex);
-      p.node.handle_bridge_event(
-          now, {.mac = event->mac, .on_tap = event->port_ifindex == p.tap_ifindex, .gone = event->gone});
+      p.node.note_port(event->mac, on_port ? event->port_ifindex : 0);
+      bridge_events.push_back(*event);
     }
     request_turn();
+  }
+
+  void take_bridge_events(Now now) {
+    for (const FdbEvent& event : std::exchange(bridge_events, {})) {
+      p.node.handle_bridge_event(now,
+                                 {.mac = event.mac, .on_tap = event.port_ifindex == p.tap_ifindex, .gone = event.gone});
+    }
+  }
+
+  // Before the commands: a frame that goes to the TAP again must not find the entry there.
+  void change_bridge(Now now) {
+    while (const auto entry = p.node.poll_bridge_entry()) {
+      const unsigned port = entry->port == 0 ? p.tap_ifindex : entry->port;
+      const int error = fdb_writer.set(entry->mac, port, entry->held);
+      if (error == 0) continue;
+      p.log.write(LogLevel::Debug, "bridge-refused",
+                  {{"vm", to_string(entry->mac)},
+                   {"port", std::to_string(port)},
+                   {"reason", std::generic_category().message(error)}});
+      p.node.handle_bridge_refusal(now, *entry);
+    }
   }
 
   void take_captured(Now now) {
@@ -248,6 +276,7 @@ struct ControlLoop::Impl {
 
   void flush(Now now) {
     while (auto result = p.node.poll_lookup()) desk.handle_lookup_result(now, *result);  // may ask for more
+    change_bridge(now);
     while (auto datagram = p.node.poll_transmit(now)) {
       if (!p.worker.send(datagram->to, datagram->bytes)) ++datagrams_unsent;
     }
@@ -259,9 +288,6 @@ struct ControlLoop::Impl {
     }
     while (auto request = p.node.poll_capture_request()) {
       if (p.capture != nullptr) p.capture->request(request->vm, request->whole);
-    }
-    while (auto out = p.node.poll_port_frame()) {
-      if (p.capture != nullptr) p.capture->write(out->vm, std::move(out->frame.frame), out->frame.needs_checksum);
     }
     while (auto datagram = p.node.poll_dht_datagram()) p.location.deliver(datagram->peer, std::move(datagram->bytes));
     while (auto event = p.node.poll_event()) {
@@ -353,6 +379,7 @@ struct ControlLoop::Impl {
                        {"dht", dht_counters(dht)},
                        {"daemon",
                         {{"tap_write_errors", worker.tap_write_errors},
+                         {"port_write_errors", worker.port_write_errors},
                          {"udp_send_errors", worker.udp_send_errors},
                          {"udp_kernel_drops", worker.udp_kernel_drops},
                          {"events_lost", worker.events_lost},
@@ -391,6 +418,9 @@ struct ControlLoop::Impl {
   ControlLoopParts p;
   EventLog event_log;
   std::map<MacAddress, unsigned> expected_ports;  // ifindex, of VMs that were prepared for with a port
+  FdbWriter fdb_writer;
+  std::vector<WorkerEvent> worker_events;  // of the turn under way
+  std::deque<FdbEvent> bridge_events;
   OperatorDesk desk;
   asio::steady_timer timer;
   asio::signal_set signals;

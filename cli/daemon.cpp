@@ -136,7 +136,9 @@ void run_daemon(const DaemonOptions& options) {
   if (!capture_problem.empty()) log.write(LogLevel::Warn, "replay-off", {{"reason", capture_problem}});
   Node node{make_node_config(identity, state.loaded(), underlay.endpoints(), tap, capture.has_value()),
             make_identity(identity), location, random};
-  Worker worker{WorkerConfig{}, std::move(tap.queue), std::move(sockets), notify};
+  std::optional<PortWriter> ports;
+  if (capture) ports.emplace();
+  Worker worker{WorkerConfig{}, std::move(tap.queue), std::move(sockets), std::move(ports), notify};
   ControlLoop loop{{.options = options,
                     .log = log,
                     .io = io,

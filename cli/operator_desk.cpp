@@ -29,11 +29,11 @@ ControlResponse response_to(const LookupResult& result) {
 }  // namespace
 
 OperatorDesk::OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop,
-                           NotePort note_port)
+                           FindPort find_port)
     : node_(node),
       make_status_(std::move(make_status)),
       note_stop_(std::move(note_stop)),
-      note_port_(std::move(note_port)) {}
+      find_port_(std::move(find_port)) {}
 
 void OperatorDesk::handle_request(Now now, const ControlRequest& request, ControlServer::Reply reply) {
   switch (request.verb) {
@@ -138,8 +138,7 @@ ControlResponse OperatorDesk::claim(Now now, const ControlRequest& request) {
 
 ControlResponse OperatorDesk::prepare(Now now, const MacAddress& mac, const std::string& port) {
   const std::string what = "prepare " + to_string(mac);
-  const bool has_port = !port.empty() && note_port_(mac, port);
-  const auto prepared = node_.prepare(now, mac, has_port);
+  const auto prepared = node_.prepare(now, mac, port.empty() ? 0 : find_port_(mac, port));
   if (prepared) return data_of(report_prepare(mac, *prepared));
   if (prepared.error() == make_error_code(Error::NotAllowed)) {
     return error_of(ExitStatus::Conflict, what, "this node's certificate does not allow one of its addresses",

@@ -24,11 +24,12 @@ class OperatorDesk {
   // What a VM's hypervisor tells when it has stopped the VM, as in ControlRequest.
   using NoteStop = std::function<void(const MacAddress& vm, std::optional<std::uint64_t> delivered)>;
 
-  // The device to which a VM will come. False: it is no port of a VM in our bridge, or frames are not replayed.
-  using NotePort = std::function<bool(const MacAddress& vm, const std::string& port)>;
+  // The interface index of the device to which a VM will come. 0: it is no port of a VM in our bridge, or frames are
+  // not replayed.
+  using FindPort = std::function<unsigned(const MacAddress& vm, const std::string& port)>;
 
   // `node` must outlive it. `make_status` is asked for each status request.
-  OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop, NotePort note_port);
+  OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop, FindPort find_port);
 
   void handle_request(Now now, const ControlRequest& request, ControlServer::Reply reply);
   void handle_lookup_result(Now now, const LookupResult& result);
@@ -58,7 +59,7 @@ class OperatorDesk {
   Node& node_;
   std::function<StatusReport(Now)> make_status_;
   NoteStop note_stop_;
-  NotePort note_port_;
+  FindPort find_port_;
   std::map<LookupTicket, PendingLookup> lookups_;
   bool stop_requested_ = false;
 };

@@ -161,8 +161,6 @@ CounterList capture_counters(const PortCaptureCounters& counters) {
           {"frames_seen", counters.frames_seen},
           {"frames_lost", counters.frames_lost},
           {"frames_found", counters.frames_found},
-          {"frames_written", counters.frames_written},
-          {"frames_refused", counters.frames_refused},
           {"stops", counters.stops},
           {"stops_used", counters.stops_used},
           {"frames_streamed", counters.frames_streamed},

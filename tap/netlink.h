@@ -11,6 +11,8 @@
 
 namespace rove {
 
+class NetlinkSocket;
+
 // An entry of the forwarding database of one bridge came, moved or went.
 struct FdbEvent {
   MacAddress mac;
@@ -45,6 +47,23 @@ class FdbMonitor {
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+// Tells a bridge where a MAC is. One thread.
+class FdbWriter {
+ public:
+  FdbWriter();
+  ~FdbWriter();
+  FdbWriter(FdbWriter&&) noexcept;
+  FdbWriter& operator=(FdbWriter&&) noexcept;
+
+  // An entry like a learned one, in all VLANs of the port. `held` (NTF_STICKY, Linux 4.20): it stays there, from
+  // wherever frames of that MAC come, until the next call. It goes with the port in any case. Returns 0 or the kernel's
+  // errno.
+  [[nodiscard]] int set(const MacAddress& mac, unsigned port_ifindex, bool held);
+
+ private:
+  std::unique_ptr<NetlinkSocket> socket_;
 };
 
 // Reports changes of links and addresses of this host (our endpoints may have changed). One thread.

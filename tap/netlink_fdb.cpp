@@ -124,4 +124,20 @@ std::uint64_t FdbMonitor::redumped() const {
   return impl_->redumped;
 }
 
+FdbWriter::FdbWriter() : socket_(std::make_unique<NetlinkSocket>()) {}
+FdbWriter::~FdbWriter() = default;
+FdbWriter::FdbWriter(FdbWriter&&) noexcept = default;
+FdbWriter& FdbWriter::operator=(FdbWriter&&) noexcept = default;
+
+int FdbWriter::set(const MacAddress& mac, unsigned port_ifindex, bool held) {
+  ndmsg head{};
+  head.ndm_family = AF_BRIDGE;
+  head.ndm_ifindex = static_cast<int>(port_ifindex);
+  head.ndm_state = NUD_REACHABLE;  // ages as a learned one
+  head.ndm_flags = static_cast<std::uint8_t>(NTF_MASTER | (held ? NTF_STICKY : 0));
+  NetlinkRequest request{RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE};
+  request.header(head).add_bytes(NDA_LLADDR, mac.octets);
+  return socket_->change(request);
+}
+
 }  // namespace rove

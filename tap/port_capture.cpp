@@ -74,10 +74,6 @@ constexpr std::chrono::milliseconds kStopPatience{8};
 // reads.
 constexpr std::chrono::seconds kStopTime{60};
 
-// Frames to a VM whose port the bridge has not told yet, though the VM was claimed: the bridge's message is on its way.
-constexpr std::chrono::milliseconds kPlaceTime{100};
-constexpr std::size_t kUnplacedMax = 256;
-
 struct Follow {
   MacAddress vm;
   unsigned ifindex;
@@ -97,12 +93,7 @@ struct Request {
   MacAddress vm;
   bool whole;
 };
-struct Write {
-  MacAddress vm;
-  Bytes frame;
-  bool needs_checksum;
-};
-using Command = std::variant<Follow, Forget, Stop, StreamChange, Request, Write>;
+using Command = std::variant<Follow, Forget, Stop, StreamChange, Request>;
 
 }  // namespace
 
@@ -151,10 +142,6 @@ struct PortCapture::Impl {
   };
   struct Waiting {
     Request request;
-    TimePoint until{};
-  };
-  struct Unplaced {
-    Write write;
     TimePoint until{};
   };
 
@@ -210,7 +197,6 @@ struct PortCapture::Impl {
       handle_links();
       const TimePoint now = read_steady_clock();
       handle_waiting(now);
-      give_up_unplaced(now);
       if (now < resting_until) continue;
       bool news = false;
       for (auto& [index, port] : ports) news = drain(now, port) || news;
@@ -246,8 +232,8 @@ struct PortCapture::Impl {
         }
       }
     }
-    if (!waiting.empty() || !unplaced.empty()) timeout = timeout < 0 ? 1 : std::min(timeout, 1);  // ms
-    (void)poll(polled.data(), polled.size(), timeout);  // EINTR: a turn for nothing
+    if (!waiting.empty()) timeout = timeout < 0 ? 1 : std::min(timeout, 1);  // ms
+    (void)poll(polled.data(), polled.size(), timeout);                       // EINTR: a turn for nothing
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t size = ::read(wake_fd.get(), &count, sizeof count);  // EAGAIN: not signalled
   }
@@ -456,27 +442,6 @@ struct PortCapture::Impl {
     }
     ports_of[command.vm] = command.ifindex;
     ++port->second.vms;
-    place(command.vm);
-  }
-
-  // Writes what came before the port was known.
-  void place(const MacAddress& vm) {
-    std::deque<Unplaced> others;
-    for (Unplaced& each : std::exchange(unplaced, {})) {
-      if (each.write.vm == vm) {
-        handle(each.write);
-      } else {
-        others.push_back(std::move(each));
-      }
-    }
-    unplaced = std::move(others);
-  }
-
-  void give_up_unplaced(TimePoint now) {
-    while (!unplaced.empty() && unplaced.front().until <= now) {
-      frames_refused.fetch_add(1, std::memory_order_relaxed);
-      unplaced.pop_front();
-    }
   }
 
   void handle(const Forget& command) {
@@ -614,22 +579,6 @@ struct PortCapture::Impl {
     return port.ring.unread() > 0 ? kSwallowed : 0;
   }
 
-  void handle(Write& command) {
-    Port* port = find_port(command.vm);
-    if (port == nullptr && unplaced.size() < kUnplacedMax) {
-      unplaced.push_back({std::move(command), read_steady_clock() + kPlaceTime});
-      return;
-    }
-    const bool written = port != nullptr && !port->last && port->socket.write(command.frame, command.needs_checksum);
-    if (written || (port != nullptr && port->closed)) {
-      // Of a port that is closed nobody reads it; then it is for the VM's new host. Its socket does not see what is
-      // written to it. No look at the counters between both: the hypervisor may have read this frame already.
-      if (!port->last) (void)read_socket(*port);  // those before it
-      port->ring.push({command.frame, command.needs_checksum});
-    }
-    (written ? frames_written : frames_refused).fetch_add(1, std::memory_order_relaxed);
-  }
-
   const Mode mode;
   const OwnPort own_port;
   const FileDescriptor wake_fd;
@@ -639,8 +588,7 @@ struct PortCapture::Impl {
   Mailbox<MacAddress> closed;
   std::atomic<bool> stopping{false};
   std::atomic<std::uint64_t> ports_now{0}, ports_refused{0}, transits{0}, seen{0}, frames_lost{0}, frames_found{0},
-      frames_written{0}, frames_refused{0}, stops{0}, stops_used{0}, frames_streamed{0}, frames_undelivered{0},
-      messages_lost{0};
+      stops{0}, stops_used{0}, frames_streamed{0}, frames_undelivered{0}, messages_lost{0};
 
   // The thread's.
   NetlinkSocket links;
@@ -650,7 +598,6 @@ struct PortCapture::Impl {
   std::map<unsigned, Port> ports;  // by ifindex
   std::map<MacAddress, unsigned> ports_of;
   std::map<MacAddress, Stopped> stopped;
-  std::deque<Unplaced> unplaced;
   std::vector<Waiting> waiting;  // one for each VM that moves away just now
   std::vector<PortFrame> held_back;
   std::vector<pollfd> polled;
@@ -678,9 +625,6 @@ void PortCapture::stream(const MacAddress& vm, bool start) {
 void PortCapture::request(const MacAddress& vm, bool whole) {
   impl_->post(Request{vm, whole});
 }
-void PortCapture::write(const MacAddress& vm, Bytes frame, bool needs_checksum) {
-  impl_->post(Write{vm, std::move(frame), needs_checksum});
-}
 std::optional<CapturedFrames> PortCapture::poll_captured() {
   return impl_->captured.pop();
 }
@@ -690,10 +634,11 @@ std::optional<MacAddress> PortCapture::poll_closed() {
 
 PortCaptureCounters PortCapture::counters() const {
   const auto value = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
-  return {value(impl_->ports_now),      value(impl_->ports_refused),   value(impl_->transits),
-          value(impl_->seen),           value(impl_->frames_lost),     value(impl_->frames_found),
-          value(impl_->frames_written), value(impl_->frames_refused),  value(impl_->stops),
-          value(impl_->stops_used),     value(impl_->frames_streamed), value(impl_->frames_undelivered),
+  return {value(impl_->ports_now),       value(impl_->ports_refused),
+          value(impl_->transits),        value(impl_->seen),
+          value(impl_->frames_lost),     value(impl_->frames_found),
+          value(impl_->stops),           value(impl_->stops_used),
+          value(impl_->frames_streamed), value(impl_->frames_undelivered),
           value(impl_->messages_lost)};
 }
 

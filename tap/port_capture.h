@@ -32,10 +32,8 @@ struct PortCaptureCounters {
   std::uint64_t ports_refused = 0;
   std::uint64_t transits = 0;  // VMs now whose frames are watched on their way through the bridge
   std::uint64_t frames_seen = 0;
-  std::uint64_t frames_lost = 0;   // the capture did not keep up
-  std::uint64_t frames_found = 0;  // the kernel dropped them at a port that was being closed; handed on
-  std::uint64_t frames_written = 0;
-  std::uint64_t frames_refused = 0;      // could not be written to a port
+  std::uint64_t frames_lost = 0;         // the capture did not keep up
+  std::uint64_t frames_found = 0;        // the kernel dropped them at a port that was being closed; handed on
   std::uint64_t stops = 0;               // of VMs whose hypervisor told how many frames it delivered
   std::uint64_t stops_used = 0;          // … and these settled what was handed on
   std::uint64_t frames_streamed = 0;     // told ahead
@@ -75,8 +73,6 @@ class PortCapture {
   // Wants what the VM's hypervisor has not read; poll_captured() brings it, with no frames when its port is not known.
   // Unless `whole`, what a stream has told is left out.
   void request(const MacAddress& vm, bool whole = true);
-  // Sends a frame to the VM's port, past the bridge.
-  void write(const MacAddress& vm, Bytes frame, bool needs_checksum);
 
   [[nodiscard]] std::optional<CapturedFrames> poll_captured();
   // A VM whose hypervisor has just closed its port's device: the kernel drops what goes there without a trace.

@@ -241,22 +241,6 @@ std::uint64_t PortSocket::read(const std::function<void(PortFrame frame)>& visit
   return take_drops(fd());
 }
 
-bool PortSocket::write(BytesView frame, bool needs_checksum) {
-  VnetHeader header;
-  if (needs_checksum) {
-    const auto place = find_checksum_place(frame);
-    if (!place) return false;
-    header = {.flags = kVnetNeedsChecksum, .csum_start = place->start, .csum_offset = place->offset};
-  }
-  const std::array<iovec, 2> parts{
-      {{&header, sizeof header}, {const_cast<std::uint8_t*>(frame.data()), frame.size()}}};  // writev() only reads
-  ssize_t size = -1;
-  do {
-    size = writev(fd(), parts.data(), parts.size());
-  } while (size < 0 && errno == EINTR);
-  return size == static_cast<ssize_t>(frame.size() + sizeof header);
-}
-
 TransitSocket::TransitSocket(const MacAddress& destination) : fd_(open_packet_socket()), buffer_(kBufferSize) {
   auto code = destined_for(destination);
   attach_filter(fd_.get(), code);

@@ -39,7 +39,7 @@ class PortCounterReader {
   std::string text_;
 };
 
-// Sees every frame that the bridge sends to the port, and sends frames there past the bridge. One thread.
+// Sees every frame that goes to the port, from the bridge or past it. One thread.
 class PortSocket {
  public:
   // Needs CAP_NET_RAW. Throws std::system_error.
@@ -47,8 +47,6 @@ class PortSocket {
 
   // Visits what has come since. Returns how many frames were lost meanwhile because the socket's buffer was full.
   std::uint64_t read(const std::function<void(PortFrame frame)>& visit);
-  // False when the kernel does not take it (nobody holds the device open, it is gone). read() does not see the frame.
-  [[nodiscard]] bool write(BytesView frame, bool needs_checksum);
   [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:

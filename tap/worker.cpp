@@ -49,7 +49,8 @@ using CounterArray = std::array<std::uint64_t, sizeof(WorkerCounters) / sizeof(s
 }  // namespace
 
 struct Worker::Impl {
-  Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair socket_pair, std::function<void()> wake_callback);
+  Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair socket_pair, std::optional<PortWriter> port_writer,
+       std::function<void()> wake_callback);
 
   // Worker's thread.
   void run() noexcept;
@@ -59,7 +60,7 @@ struct Worker::Impl {
   void handle_datagrams(UdpSocket& socket);
   void handle_frames();
   void release_held();
-  void write_frame(BytesView frame, bool needs_checksum);
+  void write_frame(BytesView frame, bool needs_checksum, unsigned port);
   void send_outgoing();
   void publish();
 
@@ -88,6 +89,7 @@ struct Worker::Impl {
 
   // The worker's.
   TapQueue tap;
+  std::optional<PortWriter> ports;
   Forwarder forwarder;
   Bytes frame_buffer;
   FrameBatch incoming{kFrameSlots};
@@ -100,13 +102,14 @@ struct Worker::Impl {
 };
 
 Worker::Impl::Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair socket_pair,
-                   std::function<void()> wake_callback)
+                   std::optional<PortWriter> port_writer, std::function<void()> wake_callback)
     : wake_fd(check_syscall("create an eventfd", eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))),
       wake(std::move(wake_callback)),
       sockets(std::move(socket_pair)),
       commands(config.commands_max),
       events(config.events_max),
       tap(std::move(tap_queue)),
+      ports(std::move(port_writer)),
       forwarder(config.forwarder),
       frame_buffer(kFrameSizeMax) {
   // poll() leaves out negative descriptors.
@@ -169,7 +172,7 @@ void Worker::Impl::handle_commands() {
     auto command = commands.pop();
     if (!command) break;
     if (const auto* write = std::get_if<WriteFrame>(&*command)) {
-      write_frame(write->frame, false);
+      write_frame(write->frame, false, forwarder.port_for(write->frame));
       continue;
     }
     if (outgoing.full()) send_outgoing();
@@ -185,7 +188,7 @@ void Worker::Impl::handle_datagrams(UdpSocket& socket) {
     forwarder.handle_datagram(now, received.from, received.datagram, incoming, outgoing);
   }
   // Before the next receive(), which takes their memory back.
-  for (const FrameBatch::Entry& entry : incoming.frames()) write_frame(entry.frame, entry.needs_checksum);
+  for (const FrameBatch::Entry& entry : incoming.frames()) write_frame(entry.frame, entry.needs_checksum, entry.port);
   incoming.clear();
   release_held();
 }
@@ -203,11 +206,16 @@ void Worker::Impl::handle_frames() {
 void Worker::Impl::release_held() {
   while (forwarder.has_released(now)) {
     if (outgoing.full()) send_outgoing();
-    if (const auto frame = forwarder.release(now, outgoing)) write_frame(frame->frame, frame->needs_checksum);
+    if (const auto frame = forwarder.release(now, outgoing))
+      write_frame(frame->frame, frame->needs_checksum, frame->port);
   }
 }
 
-void Worker::Impl::write_frame(BytesView frame, bool needs_checksum) {
+void Worker::Impl::write_frame(BytesView frame, bool needs_checksum, unsigned port) {
+  if (port != 0) {
+    if (!ports || !ports->write(port, frame, needs_checksum)) ++counters.port_write_errors;
+    return;
+  }
   if (!tap.write(frame, needs_checksum)) ++counters.tap_write_errors;
 }
 
@@ -269,8 +277,9 @@ void Worker::Impl::signal_worker() {
   [[maybe_unused]] const ssize_t size = write(wake_fd.get(), &one, sizeof one);
 }
 
-Worker::Worker(const WorkerConfig& config, TapQueue tap, UdpSocketPair sockets, std::function<void()> wake)
-    : impl_(std::make_unique<Impl>(config, std::move(tap), std::move(sockets), std::move(wake))) {}
+Worker::Worker(const WorkerConfig& config, TapQueue tap, UdpSocketPair sockets, std::optional<PortWriter> ports,
+               std::function<void()> wake)
+    : impl_(std::make_unique<Impl>(config, std::move(tap), std::move(sockets), std::move(ports), std::move(wake))) {}
 
 Worker::~Worker() {
   impl_->stopping.store(true, std::memory_order_release);

@@ -9,6 +9,7 @@
 
 #include "core/forward/forwarder.h"
 #include "core/forward/worker_messages.h"
+#include "tap/port_writer.h"
 #include "tap/tap_device.h"
 #include "tap/udp_socket.h"
 
@@ -22,10 +23,11 @@ struct WorkerConfig {
 
 struct WorkerCounters {
   ForwarderCounters forwarder;
-  std::uint64_t tap_write_errors = 0;  // frames that the kernel refused (the TAP is down, its queue is full)
-  std::uint64_t udp_send_errors = 0;   // datagrams that it refused (no route, send buffer full)
-  std::uint64_t events_lost = 0;       // the control thread's mailbox was full
-  std::uint64_t udp_kernel_drops = 0;  // datagrams that came faster than we read
+  std::uint64_t tap_write_errors = 0;   // frames that the kernel refused (the TAP is down, its queue is full)
+  std::uint64_t port_write_errors = 0;  // frames for a VM's port: it is gone, or we may not write there
+  std::uint64_t udp_send_errors = 0;    // datagrams that it refused (no route, send buffer full)
+  std::uint64_t events_lost = 0;        // the control thread's mailbox was full
+  std::uint64_t udp_kernel_drops = 0;   // datagrams that came faster than we read
 };
 
 // post(), send(), poll_event(), counters(), failure(): control thread. The rest runs on the worker's own thread, which
@@ -37,7 +39,9 @@ class Worker {
  public:
   // Takes the descriptors over. `wake` is called from the worker's thread when poll_event() has something
   // new, once per batch; it must be thread-safe, not block and not throw.
-  Worker(const WorkerConfig& config, TapQueue tap, UdpSocketPair sockets, std::function<void()> wake);
+  // Without a PortWriter frames for VMs' ports are lost.
+  Worker(const WorkerConfig& config, TapQueue tap, UdpSocketPair sockets, std::optional<PortWriter> ports,
+         std::function<void()> wake);
   ~Worker();  // stops and joins
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

@@ -5,7 +5,7 @@
 
 namespace rove {
 
-bool AdvanceTable::begin(TimePoint now, const MacAddress& vm, const NodeId& peer, bool has_port) {
+bool AdvanceTable::begin(TimePoint now, const MacAddress& vm, const NodeId& peer, bool detoured) {
   const auto known = advances_.find(vm);
   if (known != advances_.end()) {
     if (known->second.shown_until) return false;
@@ -15,7 +15,7 @@ bool AdvanceTable::begin(TimePoint now, const MacAddress& vm, const NodeId& peer
   Advance& advance = advances_[vm];
   advance.peer = peer;
   advance.begun = now;
-  advance.has_port = has_port;
+  advance.detoured = detoured;
   return true;
 }
 
@@ -25,11 +25,22 @@ void AdvanceTable::cancel(const MacAddress& vm, const NodeId& peer) {
   end(known);
 }
 
-void AdvanceTable::handle_returned(const MacAddress& vm, const NodeId& peer) {
+bool AdvanceTable::handle_returned(const MacAddress& vm, const NodeId& peer) {
   const auto known = advances_.find(vm);
-  if (known == advances_.end() || known->second.peer != peer) return;
-  Advance& advance = known->second;
-  if (!advance.has_port || std::exchange(advance.returned, true)) return;
+  if (known == advances_.end() || known->second.peer != peer) return false;
+  // Else some went there again since.
+  if (known->second.keeps_local) set_returned(known->second);
+  return true;
+}
+
+void AdvanceTable::handle_switched(const MacAddress& vm, const NodeId& peer) {
+  const auto known = advances_.find(vm);
+  if (known != advances_.end() && known->second.peer == peer && known->second.shown_until) set_returned(known->second);
+}
+
+void AdvanceTable::set_returned(Advance& advance) {
+  if (!advance.detoured || std::exchange(advance.returned, true)) return;
+  if (advance.shown_until) return release(advance.local, /*onward=*/false);
   for (const HeldFrame& held : advance.local) {
     octets_ += held.frame.size();
     released_.push_back({held, false});
@@ -42,19 +53,20 @@ bool AdvanceTable::show(TimePoint now, const MacAddress& vm) {
   if (known == advances_.end() || known->second.shown_until) return false;
   Advance& advance = known->second;
   advance.shown_until = now + kAdvanceShownTime;
+  advance.returned_until = now + kAdvanceReturnTime;
   release(advance.forwarded, /*onward=*/false);
   forget_queued(advance);
-  release(advance.local, /*onward=*/false);
+  if (!advance.waits()) release(advance.local, /*onward=*/false);
   return true;
 }
 
 AdvanceTable::Answer AdvanceTable::keep_forwarded(const MacAddress& vm, const NodeId& from, std::uint8_t flags,
-                                                  bool local_source, BytesView frame) {
+                                                  BytesView frame) {
   const auto known = advances_.find(vm);
   if (known == advances_.end() || known->second.peer != from) return Answer::None;
   Advance& advance = known->second;
-  if (advance.has_port && local_source) return Answer::ToPort;
   if (advance.shown_until) return Answer::Deliver;
+  if (advance.detoured) return ++advance.delivered % kAdvanceKeptEvery == 0 ? Answer::DeliverTell : Answer::Deliver;
   const bool fits = advance.forwarded.size() < kAdvanceForwardedMax &&
                     push(advance.forwarded, {vm, from, flags, {frame.begin(), frame.end()}});
   if (!fits) {
@@ -69,23 +81,40 @@ AdvanceTable::Answer AdvanceTable::keep_local(TimePoint now, const MacAddress& v
   const auto known = advances_.find(vm);
   if (known == advances_.end()) return Answer::None;
   Advance& advance = known->second;
-  if (advance.shown_until) return Answer::Deliver;
-  if (!advance.keeps_local) return Answer::None;
+  if (advance.shown_until && !advance.waits()) return deliver(vm, frame);
+  if (!advance.keeps_local && !advance.shown_until) return Answer::None;
   const bool fits =
       advance.local.size() < kAdvanceLocalMax && push(advance.local, {vm, NodeId{}, 0, {frame.begin(), frame.end()}});
-  if (fits && advance.has_port && advance.returned) {
+  if (fits && advance.detoured && advance.returned) {
     ++advance.queued;
-    return Answer::ToPort;
+    return deliver(vm, frame);
   }
   if (fits) return Answer::Kept;
+  if (advance.shown_until) {
+    stop_waiting(advance);
+    return deliver(vm, frame);
+  }
   stop_keeping(advance);
   return Answer::None;
+}
+
+AdvanceTable::Answer AdvanceTable::deliver(const MacAddress& vm, BytesView frame) {
+  if (released_.empty()) return Answer::Deliver;
+  octets_ += frame.size();
+  released_.push_back({{vm, NodeId{}, 0, {frame.begin(), frame.end()}}, false});
+  return Answer::Kept;
 }
 
 // From here on all go by the old host, or they would overtake.
 void AdvanceTable::stop_keeping(Advance& advance) {
   advance.keeps_local = false;
+  advance.returned = false;  // when it comes, they wait for these again
   if (advance.queued == 0) release(advance.local, /*onward=*/true);
+}
+
+void AdvanceTable::stop_waiting(Advance& advance) {
+  advance.returned = true;
+  release(advance.local, /*onward=*/false);
 }
 
 void AdvanceTable::forget_queued(Advance& advance) {
@@ -134,6 +163,7 @@ void AdvanceTable::expire(TimePoint now) {
       it = end(it);
       continue;
     }
+    if (advance.waits() && now >= advance.returned_until) stop_waiting(advance);
     if (!advance.shown_until && advance.keeps_local && now - advance.begun >= kAdvanceLocalTime) {
       stop_keeping(advance);
     }
@@ -144,7 +174,8 @@ void AdvanceTable::expire(TimePoint now) {
 std::optional<TimePoint> AdvanceTable::poll_timeout() const {
   std::optional<TimePoint> next;
   for (const auto& [vm, advance] : advances_) {
-    const TimePoint at = advance.shown_until   ? *advance.shown_until
+    const TimePoint at = advance.waits()       ? advance.returned_until
+                         : advance.shown_until ? *advance.shown_until
                          : advance.keeps_local ? advance.begun + kAdvanceLocalTime
                                                : advance.begun + kAdvanceKeptTime;
     if (!next || at < *next) next = at;

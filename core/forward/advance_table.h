@@ -4,8 +4,9 @@
 //   VMs of this host ────────► keep_local()                                                             ├─► released
 //                              show(): the VM's first sign, a frame of its own                          ┘ then
 //
-// Where the port is known to which the VM will come, frames from VMs of this host go to its queue in the kernel
-// instead, where nothing that the bridge sends there later can overtake them; copies are kept for the case that it
+// Where the port is known to which the VM will come (VmView::detoured), all of it goes to its queue in the kernel as
+// soon as it is its turn: what is handed over at once, what VMs of this host send when what they had sent to the old
+// host has come back. The VM's first sign changes nothing then. Copies of the latter are kept for the case that it
 // stays away.
 //
 // So the VM gets what was sent to it in the pause at once and in order, a round trip before its old host knows that it
@@ -39,6 +40,9 @@ inline constexpr std::chrono::seconds kAdvanceLocalTime{1};
 inline constexpr std::chrono::seconds kAdvanceKeptTime{30};
 // Between the VM's first sign and the snapshot in which it is local.
 inline constexpr std::chrono::seconds kAdvanceShownTime{1};
+// … and how long frames of this host's own VMs wait then at most for those before them, until that snapshot knows it
+// better.
+inline constexpr std::chrono::milliseconds kAdvanceReturnTime{100};
 // `replay-kept` is sent again after as many frames: none of them alone decides.
 inline constexpr std::size_t kAdvanceKeptEvery = 64;
 
@@ -54,11 +58,14 @@ class AdvanceTable {
   [[nodiscard]] bool empty() const { return advances_.empty(); }
 
   // `peer`, which hosts the VM, says that frames will follow. False: no room.
-  [[nodiscard]] bool begin(TimePoint now, const MacAddress& vm, const NodeId& peer, bool has_port);
+  [[nodiscard]] bool begin(TimePoint now, const MacAddress& vm, const NodeId& peer, bool detoured);
   // The VM goes on at `peer`.
   void cancel(const MacAddress& vm, const NodeId& peer);
-  // What this host's VMs had sent to `peer` for the VM has come back: what they sent since may follow.
-  void handle_returned(const MacAddress& vm, const NodeId& peer);
+  // What this host's VMs had sent to `peer` for the VM has come back: what they sent since may follow. False: nothing
+  // was begun by it.
+  bool handle_returned(const MacAddress& vm, const NodeId& peer);
+  // The same of all that they had sent there before the VM was seen here.
+  void handle_switched(const MacAddress& vm, const NodeId& peer);
   // True the first time that the VM is seen here.
   bool show(TimePoint now, const MacAddress& vm);
 
@@ -67,12 +74,10 @@ class AdvanceTable {
     Kept,
     KeptTell,  // kept, and `replay-kept` is to be sent
     Full,      // it is kept no longer, and `replay-off` is to be sent
-    Deliver,   // it has been seen: to the VM at once
-    ToPort,    // kept by its port's queue
+    Deliver,   // to the VM, or to its port's queue, at once
+    DeliverTell,
   };
-  // `local_source`: of a VM of this host, by way of `from`.
-  [[nodiscard]] Answer keep_forwarded(const MacAddress& vm, const NodeId& from, std::uint8_t flags, bool local_source,
-                                      BytesView frame);
+  [[nodiscard]] Answer keep_forwarded(const MacAddress& vm, const NodeId& from, std::uint8_t flags, BytesView frame);
   [[nodiscard]] Answer keep_local(TimePoint now, const MacAddress& vm, BytesView frame);
 
   [[nodiscard]] std::optional<AdvanceFrame> take_released();
@@ -80,17 +85,32 @@ class AdvanceTable {
   void expire(TimePoint now);
   [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
 
-  // Where each VM is by a new snapshot. Local: everything else is HoldTable's.
-  enum class Place : std::uint8_t { Local, Expected, Elsewhere };
-  template <typename PlaceOf>
-  void review(const PlaceOf& place_of) {
+  // Where each VM is by a new snapshot. Local: everything else is HoldTable's. Detoured: it is here, and its
+  // neighbours' frames come by this table still; they wait until `returned_until` at most.
+  enum class Place : std::uint8_t { Local, Detoured, Expected, Elsewhere };
+  struct Standing {
+    Place place = Place::Elsewhere;
+    TimePoint returned_until{};
+  };
+  template <typename StandingOf>
+  void review(TimePoint now, const StandingOf& standing_of) {
     for (auto it = advances_.begin(); it != advances_.end();) {
-      const Place place = place_of(it->first, it->second.peer);
-      if (place == Place::Local) {
-        (void)show({}, it->first);
-        it = advances_.erase(it);
-      } else {
-        it = place == Place::Expected || it->second.shown_until ? std::next(it) : end(it);
+      const Standing standing = standing_of(it->first, it->second.peer);
+      switch (standing.place) {
+        case Place::Local:
+          (void)show(now, it->first);
+          release(it->second.local, /*onward=*/false);
+          it = advances_.erase(it);
+          break;
+        case Place::Detoured:
+          (void)show(now, it->first);
+          it->second.shown_until = now + kAdvanceKeptTime;  // until the detour ends
+          it->second.claimed = true;
+          it->second.returned_until = standing.returned_until;
+          ++it;
+          break;
+        case Place::Expected: ++it; break;
+        case Place::Elsewhere: it = is_awaited(it->second) ? std::next(it) : end(it); break;
       }
     }
   }
@@ -100,16 +120,28 @@ class AdvanceTable {
     NodeId peer;
     TimePoint begun{};
     std::optional<TimePoint> shown_until;
-    bool has_port = false;
+    bool claimed = false;  // and control knows
+    bool detoured = false;
     bool keeps_local = true;
     bool returned = false;
+    TimePoint returned_until{};  // when shown: what is not back by then is waited for no longer
     std::deque<HeldFrame> forwarded;
-    std::deque<HeldFrame> local;  // with a port, also those that are in its queue: `queued` of them
+    std::size_t delivered = 0;    // … to its port's queue, before it was seen
+    std::deque<HeldFrame> local;  // also those that are in its port's queue: `queued` of them
     std::size_t queued = 0;
+
+    // Shown, and its neighbours' frames wait still.
+    [[nodiscard]] bool waits() const { return shown_until && detoured && !returned; }
   };
   using Iterator = std::map<MacAddress, Advance>::iterator;
 
+  // It has been seen, and control does not know it yet.
+  [[nodiscard]] static bool is_awaited(const Advance& advance) { return advance.shown_until && !advance.claimed; }
+  // Behind what is released already.
+  [[nodiscard]] Answer deliver(const MacAddress& vm, BytesView frame);
   void stop_keeping(Advance& advance);
+  void stop_waiting(Advance& advance);
+  void set_returned(Advance& advance);
   void forget_queued(Advance& advance);
   bool push(std::deque<HeldFrame>& frames, HeldFrame frame);
   void release(std::deque<HeldFrame>& frames, bool onward);

@@ -45,20 +45,21 @@ class DatagramBatch {
   std::size_t used_ = 0;
 };
 
-// Frames to write to the TAP. Borrowed: they lie in the datagram that they came in.
+// Frames to write to the TAP, or past the bridge to a VM's port. Borrowed: they lie in the datagram that they came in.
 class FrameBatch {
  public:
   struct Entry {
     BytesView frame;
     bool needs_checksum = false;
+    unsigned port = 0;  // by interface index; 0: the TAP
   };
   explicit FrameBatch(std::size_t frames_max) { frames_.reserve(frames_max); }
 
   [[nodiscard]] bool full() const { return frames_.size() == frames_.capacity(); }
   [[nodiscard]] bool empty() const { return frames_.empty(); }
-  void push(BytesView frame, bool needs_checksum) {
+  void push(BytesView frame, bool needs_checksum, unsigned port = 0) {
     ROVE_CHECK(!full());
-    frames_.push_back({frame, needs_checksum});
+    frames_.push_back({frame, needs_checksum, port});
   }
   [[nodiscard]] std::span<const Entry> frames() const { return frames_; }
   void clear() { frames_.clear(); }

@@ -21,6 +21,7 @@ std::string_view to_string(DropReason reason) {
     case DropReason::BadMarker: return "bad_marker";
     case DropReason::Returned: return "returned";
     case DropReason::Muted: return "muted";
+    case DropReason::NoPort: return "no_port";
   }
   return "unknown";
 }

@@ -26,8 +26,9 @@ enum class DropReason : std::uint8_t {
   BadMarker,       // a marker of the wrong peer, or for a VM that it does not fit
   Returned,        // sent back by the host that a VM came back from, and still queued here
   Muted,           // from the later one of two VMs with the same MAC
+  NoPort,          // from a VM of this host to another whose port is not known
 };
-inline constexpr std::size_t kDropReasons = 17;
+inline constexpr std::size_t kDropReasons = 18;
 
 [[nodiscard]] std::string_view to_string(DropReason reason);
 
@@ -41,7 +42,7 @@ struct ForwarderCounters {
   std::uint64_t frames_forwarded = 0;   // sent on to a VM that left
   std::uint64_t frames_held = 0;        // waited for older frames of a VM that moved
   std::uint64_t frames_kept_ahead = 0;  // for a VM that is expected here, until it came or went on elsewhere
-  std::uint64_t frames_homebound = 0;   // forwarded here from a VM of this host, left to the VM's port
+  std::uint64_t frames_homebound = 0;   // for a VM's port, past the bridge
   std::uint64_t frames_punted = 0;      // from the TAP, left to the control thread
   std::uint64_t frames_unproven = 0;    // from a peer, left to the control thread
   std::uint64_t events_dropped = 0;     // notices that stand for no frame, when the queue of events was full

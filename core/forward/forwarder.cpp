@@ -12,6 +12,7 @@
 #include "core/forward/event_queue.h"
 #include "core/forward/flooded_frames.h"
 #include "core/forward/hold_table.h"
+#include "core/forward/late_copies.h"
 #include "core/forward/session_table.h"
 #include "core/forward/silence.h"
 #include "core/forward/source_check.h"
@@ -152,14 +153,16 @@ struct Forwarder::Impl {
       // given to us before.
       if (destination->hold.unplugged) {
         (void)hold(now, *info, *destination, NodeId{}, 0, frame);
-      } else if (now < destination->hold.until_max) {
+      } else if (destination->detoured) {
+        handle_detoured(now, frame, *info, *destination);
+      } else if (now < std::max(destination->hold.until_max, destination->home_until)) {
         send_home(now, 0, frame, *info, *destination);
       } else {
         flooded.push(now, info->destination, frame);
       }
       return;
     }
-    if (!advances.empty() && keep_local(now, *info, frame)) return;
+    if (!advances.empty() && keep_local(now, *info, *destination, frame)) return;
     if (holds.concerns(now, *destination) && hold(now, *info, *destination, NodeId{}, 0, frame)) return;
     WorkerSession* session = sessions.find_current(now, destination->owner);
     if (session == nullptr || !seal(*session, 0, frame, *info, out)) return punt(frame);
@@ -234,7 +237,11 @@ struct Forwarder::Impl {
       if (destination->handed_over != nullptr && destination->handed_over->contains(hash_bytes(frame))) {
         return drop(DropReason::Returned);
       }
+      if (!late_copies.empty() && late_copies.is_copy(now, info->destination, session.peer(), hash_bytes(frame))) {
+        return drop(DropReason::Returned);
+      }
       if (source != nullptr && source->place == VmView::Place::Local) {
+        if (destination->hold.unplugged && hold(now, *info, *destination, NodeId{}, flags, frame)) return;
         return send_home(now, flags, frame, *info, *destination);
       }
     } else {
@@ -254,7 +261,7 @@ struct Forwarder::Impl {
         return;
       }
     }
-    deliver(flags, frame, *info, out);
+    deliver(flags, frame, *info, destination, out);
     if (destination != nullptr && vm_silence.handle_sent(now, info->destination)) notify(VmSilent{info->destination});
   }
 
@@ -293,9 +300,12 @@ struct Forwarder::Impl {
     return std::nullopt;
   }
 
-  void deliver(std::uint8_t flags, MutableBytes frame, const FrameInfo& info, FrameBatch& out) {
-    out.push(frame, prepare_delivery(flags, frame, info));
+  void deliver(std::uint8_t flags, MutableBytes frame, const FrameInfo& info, const VmView* to, FrameBatch& out) {
+    const bool needs_checksum = prepare_delivery(flags, frame, info);
+    out.push(frame, needs_checksum, to != nullptr ? detour_port(*to) : 0);
   }
+
+  [[nodiscard]] static unsigned detour_port(const VmView& vm) { return vm.detoured ? vm.port : 0; }
 
   // Returns whether the checksum is still to be completed.
   bool prepare_delivery(std::uint8_t flags, MutableBytes frame, const FrameInfo& info) {
@@ -317,13 +327,19 @@ struct Forwarder::Impl {
   }
 
   // True: the frame is dealt with.
-  bool keep_local(TimePoint now, const FrameInfo& info, BytesView frame) {
+  bool keep_local(TimePoint now, const FrameInfo& info, const VmView& vm, BytesView frame) {
     switch (advances.keep_local(now, info.destination, frame)) {
       case AdvanceTable::Answer::Kept: ++counters.frames_kept_ahead; return true;
-      case AdvanceTable::Answer::ToPort:
-      case AdvanceTable::Answer::Deliver: give_home(0, frame, info.destination); return true;
+      case AdvanceTable::Answer::Deliver: give_home(0, frame, vm); return true;
       default: return false;
     }
+  }
+
+  // From another VM of this host to one that has come just now. The bridge has not delivered it.
+  void handle_detoured(TimePoint now, BytesView frame, const FrameInfo& info, const VmView& vm) {
+    if (!advances.empty() && keep_local(now, info, vm, frame)) return;
+    if (holds.concerns(now, vm) && hold(now, info, vm, NodeId{}, 0, frame)) return;
+    send_home(now, 0, frame, info, vm);
   }
 
   bool keep_ahead(TimePoint now, WorkerSession& session, std::uint8_t flags, MutableBytes frame, const FrameInfo& info,
@@ -332,7 +348,7 @@ struct Forwarder::Impl {
     const bool remote = destination != nullptr && destination->place == VmView::Place::Remote;
     if (!remote) return false;
     const bool local_source = source != nullptr && source->place == VmView::Place::Local;
-    const auto answer = advances.keep_forwarded(info.destination, session.peer(), flags, local_source, frame);
+    const auto answer = advances.keep_forwarded(info.destination, session.peer(), flags, frame);
     switch (answer) {
       case AdvanceTable::Answer::None: return false;
       case AdvanceTable::Answer::Full:
@@ -342,13 +358,18 @@ struct Forwarder::Impl {
         send_marker(now, session.peer(), {MarkerKind::ReplayKept, info.destination, session.peer()}, relay);
         [[fallthrough]];
       case AdvanceTable::Answer::Kept: ++counters.frames_kept_ahead; return true;
-      case AdvanceTable::Answer::ToPort: give_home(flags, frame, info.destination); return true;
+      case AdvanceTable::Answer::DeliverTell:
+        send_marker(now, session.peer(), {MarkerKind::ReplayKept, info.destination, session.peer()}, relay);
+        break;
       case AdvanceTable::Answer::Deliver: break;
     }
     if (local_source) {
-      give_home(flags, frame, info.destination);
+      give_home(flags, frame, *destination);
+    } else if (destination->detoured) {
+      const bool needs_checksum = prepare_delivery(flags, frame, info);
+      give_home(needs_checksum ? kFlagNeedsChecksum : 0, frame, *destination);  // behind the filler
     } else {
-      deliver(flags, frame, info, out);
+      deliver(flags, frame, info, destination, out);
     }
     return true;
   }
@@ -361,14 +382,16 @@ struct Forwarder::Impl {
     if (!info) return std::nullopt;  // it was parsed before
     const VmView* source = find_vm(info->source);
     const VmView* vm = find_vm(held.vm);
-    if (kept->onward) {
-      WorkerSession* session = vm == nullptr ? nullptr : sessions.find_current(now, vm->owner);
+    if (vm == nullptr) {
+      drop(DropReason::Misdirected);
+    } else if (kept->onward) {
+      WorkerSession* session = sessions.find_current(now, vm->owner);
       if (session == nullptr || !seal(*session, held.flags, held.frame, *info, out)) drop(DropReason::NoSession);
     } else if (held.from.is_zero() || (source != nullptr && source->place == VmView::Place::Local)) {
-      give_home(held.flags, held.frame, held.vm);
+      give_home(held.flags, held.frame, *vm);
     } else {
       const bool needs_checksum = prepare_delivery(held.flags, held.frame, *info);
-      return Released{std::move(held.frame), needs_checksum};
+      return Released{std::move(held.frame), needs_checksum, detour_port(*vm)};
     }
     return std::nullopt;
   }
@@ -396,16 +419,17 @@ struct Forwarder::Impl {
     if (!info || vm == nullptr) {
       drop(DropReason::Misdirected);
     } else if (vm->place == VmView::Place::Local && held->from.is_zero()) {
-      send_home(now, 0, held->frame, *info, *vm);
+      send_home(now, held->flags & kFlagNeedsChecksum, held->frame, *info, *vm);
     } else if (vm->place == VmView::Place::Local) {
       const bool needs_checksum = prepare_delivery(held->flags, held->frame, *info);
-      return Released{std::move(held->frame), needs_checksum};
+      return Released{std::move(held->frame), needs_checksum, detour_port(*vm)};
     } else if (!held->from.is_zero()) {
       const auto failure = send_on(now, held->flags, held->frame, *info, *vm, out);
       if (failure) drop(*failure);
     } else {
       WorkerSession* session = sessions.find_current(now, vm->owner);
-      if (session == nullptr || !seal(*session, 0, held->frame, *info, out)) drop(DropReason::NoSession);
+      if (session == nullptr || !seal(*session, held->flags & kFlagNeedsChecksum, held->frame, *info, out))
+        drop(DropReason::NoSession);
     }
     return std::nullopt;
   }
@@ -414,14 +438,20 @@ struct Forwarder::Impl {
   void send_home(TimePoint now, std::uint8_t flags, BytesView frame, const FrameInfo& info, const VmView& vm) {
     if (vm.place != VmView::Place::Local) return drop(DropReason::BadForward);
     if ((flags & kFlagForwarded) != 0 && holds.concerns(now, vm)) holds.handle_forwarded(now, info.destination, vm);
-    give_home(flags, frame, info.destination);
+    give_home(flags, frame, vm);
   }
 
-  void give_home(std::uint8_t flags, BytesView frame, const MacAddress& vm) {
-    if (!events.has_room(EventQueue::Kind::Frame)) return drop(DropReason::EventsFull);
-    const auto kept = static_cast<std::uint8_t>(flags & kFlagNeedsChecksum);
-    events.push(EventQueue::Kind::Frame, HomeboundFrame{vm, kept, {frame.begin(), frame.end()}});
+  // Released before anything else.
+  void give_home(std::uint8_t flags, BytesView frame, const VmView& vm) {
+    if (vm.port == 0) return drop(DropReason::NoPort);
+    homebound.push_back({{frame.begin(), frame.end()}, (flags & kFlagNeedsChecksum) != 0, vm.port});
     ++counters.frames_homebound;
+  }
+
+  [[nodiscard]] std::optional<Released> release_home() {
+    Released frame = std::move(homebound.front());
+    homebound.pop_front();
+    return frame;
   }
 
   void handle_marker(TimePoint now, WorkerSession& session, BytesView plaintext, DatagramBatch& relay) {
@@ -442,7 +472,10 @@ struct Forwarder::Impl {
         if (holds.concerns(now, *vm)) holds.handle_switch_ahead(now, marker->vm, *vm, marker->origin);
         return;
       case MarkerKind::PathSwitch:
-        if (local && from_previous && !own) {
+        if (local && from_previous && marker->origin == snapshot->own_id) {
+          advances.handle_switched(marker->vm, session.peer());
+          if (holds.concerns(now, *vm)) holds.handle_path_switch(now, marker->vm, *vm, NodeId{});
+        } else if (local && from_previous && !own) {
           if (holds.concerns(now, *vm)) holds.handle_path_switch(now, marker->vm, *vm, marker->origin);
         } else if (local && own) {
           if (session.budget().admit_misdirected(now, marker->vm)) notify(EarlySwitch{session.peer(), marker->vm});
@@ -456,20 +489,22 @@ struct Forwarder::Impl {
         }
         return;
       case MarkerKind::ReplayAhead: {
+        if (local && own && from_previous) return late_copies.begin(now, marker->vm, session.peer());
         const bool fits = !local && own && vm->expected && vm->owner == session.peer();
         if (!fits) return drop(DropReason::BadMarker);
-        const bool kept = advances.begin(now, marker->vm, session.peer(), vm->has_port);
-        if (kept && vm->has_port) give_home(0, make_filler(marker->vm), marker->vm);
+        const bool kept = advances.begin(now, marker->vm, session.peer(), vm->detoured);
+        if (kept && vm->detoured) give_home(0, make_filler(marker->vm), *vm);
         return send_marker(now, session.peer(),
                            {kept ? MarkerKind::ReplayKept : MarkerKind::ReplayOff, marker->vm, marker->origin}, relay);
       }
       case MarkerKind::ReplayKept:
       case MarkerKind::ReplayOff: {
         const bool kept = marker->kind == MarkerKind::ReplayKept;
-        if (!local && kept) return advances.handle_returned(marker->vm, session.peer());
+        if (!kept) late_copies.end(marker->vm, session.peer());
+        if (kept && advances.handle_returned(marker->vm, session.peer())) return;
         if (!local) return advances.cancel(marker->vm, session.peer());
         // It may have left meanwhile.
-        const bool concerns = local && session.budget().admit_misdirected(now, marker->vm);
+        const bool concerns = session.budget().admit_misdirected(now, marker->vm);
         if (concerns) notify(AdvanceAnswered{session.peer(), marker->vm, kept});
         return;
       }
@@ -501,7 +536,7 @@ struct Forwarder::Impl {
     const bool same_sessions = next->sessions_version != 0 && next->sessions_version == snapshot->sessions_version;
     if (!same_sessions) sessions.handle_snapshot(now, *next);
     snapshot = std::move(next);
-    if (!advances.empty()) review_advances();
+    if (!advances.empty()) review_advances(now);
     flooded.take_if(now, [&](const FloodedFrame& flood) {
       const VmView* vm = find_vm(flood.vm);
       const bool left = vm != nullptr && (vm->hold.unplugged || vm->place == VmView::Place::Remote);
@@ -510,12 +545,16 @@ struct Forwarder::Impl {
     });
   }
 
-  void review_advances() {
-    advances.review([&](const MacAddress& mac, const NodeId& peer) {
+  void review_advances(TimePoint now) {
+    advances.review(now, [&](const MacAddress& mac, const NodeId& peer) -> AdvanceTable::Standing {
+      using Place = AdvanceTable::Place;
       const VmView* vm = find_vm(mac);
-      if (vm != nullptr && vm->place == VmView::Place::Local) return AdvanceTable::Place::Local;
+      if (vm != nullptr && vm->place == VmView::Place::Local) {
+        if (!vm->detoured) return {Place::Local};
+        return {Place::Detoured, vm->hold.id == 0 ? now : vm->hold.until};
+      }
       const bool expected = vm != nullptr && vm->expected && vm->owner == peer;
-      return expected ? AdvanceTable::Place::Expected : AdvanceTable::Place::Elsewhere;
+      return {expected ? Place::Expected : Place::Elsewhere};
     });
   }
 
@@ -536,7 +575,9 @@ struct Forwarder::Impl {
   EventQueue events;
   AdvanceTable advances;
   HoldTable holds;
+  LateCopies late_copies;
   FloodedFrames flooded;
+  std::deque<Released> homebound;
   SessionTable sessions;
   std::shared_ptr<const Snapshot> snapshot = std::make_shared<const Snapshot>();
   VmSilence vm_silence;
@@ -575,12 +616,19 @@ void Forwarder::handle_command(TimePoint now, WorkerCommand command, DatagramBat
 
 bool Forwarder::has_released(TimePoint now) {
   if (!impl_->advances.empty()) impl_->advances.expire(now);
-  return impl_->advances.has_released() || impl_->holds.has_released(now);
+  return !impl_->homebound.empty() || impl_->advances.has_released() || impl_->holds.has_released(now);
 }
 
 std::optional<Forwarder::Released> Forwarder::release(TimePoint now, DatagramBatch& out) {
+  if (!impl_->homebound.empty()) return impl_->release_home();
   if (impl_->advances.has_released()) return impl_->release_ahead(now, out);
   return impl_->release(now, out);
+}
+
+unsigned Forwarder::port_for(BytesView frame) const {
+  const Result<FrameInfo> info = parse_frame(frame);
+  const VmView* vm = info && !info->destination.is_group() ? impl_->find_vm(info->destination) : nullptr;
+  return vm != nullptr && vm->place == VmView::Place::Local ? Impl::detour_port(*vm) : 0;
 }
 
 std::optional<TimePoint> Forwarder::poll_timeout() const {

@@ -45,14 +45,19 @@ class Forwarder {
   void handle_datagram(TimePoint now, const Endpoint& from, MutableBytes datagram, FrameBatch& out,
                        DatagramBatch& relay);
 
+  // The port to which a frame of the control thread goes instead of the TAP, by interface index; 0: the TAP.
+  [[nodiscard]] unsigned port_for(BytesView frame) const;
+
   // A command of the control thread other than WriteFrame. SendFrame and SendMarker need one free slot in `out`.
   void handle_command(TimePoint now, WorkerCommand command, DatagramBatch& out);
 
-  // Frames that waited for older ones and may go now: ask after every input, before the next one. release() seals the
-  // first of them into `out`, which needs one free slot, or returns it when it is for the TAP.
+  // Frames for a VM's port, and those that waited for older ones and may go now: ask after every input, before the next
+  // one. release() seals the first of them into `out`, which needs one free slot, or returns it when it is for the TAP
+  // or a port.
   struct Released {
     Bytes frame;
     bool needs_checksum = false;
+    unsigned port = 0;  // by interface index; 0: the TAP
   };
   [[nodiscard]] bool has_released(TimePoint now);
   [[nodiscard]] std::optional<Released> release(TimePoint now, DatagramBatch& out);

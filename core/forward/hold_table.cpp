@@ -22,6 +22,7 @@ HoldTable::Hold* HoldTable::open(TimePoint now, const MacAddress& vm, const VmVi
   hold.id = view.hold.id;
   hold.deadline = view.hold.until;
   hold.releasing = releasing;
+  if (view.detoured) hold.switching.insert(NodeId{});
   return &hold;
 }
 

@@ -52,6 +52,7 @@ class HoldTable {
   // The end of the replay, at either host.
   void handle_replay_end(TimePoint now, const MacAddress& vm, const VmView& view);
   void handle_switch_ahead(TimePoint now, const MacAddress& vm, const VmView& view, const NodeId& sender);
+  // `sender` is zero: this host, whose own VMs' frames to a VM that is detoured wait as a peer's do.
   void handle_path_switch(TimePoint now, const MacAddress& vm, const VmView& view, const NodeId& sender);
 
   // The next frame whose hold has ended, in the order in which they came.

@@ -30,6 +30,7 @@ struct SessionView {
 };
 
 struct Snapshot {
+  NodeId own_id{};
   VmMap vms;
   std::unordered_map<SessionIndex, SessionView> sessions;  // by local index: everything we can open
   std::unordered_map<NodeId, SessionIndex> current;        // peer → local index of the session to seal with

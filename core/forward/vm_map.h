@@ -25,7 +25,6 @@ struct VmView {
   std::vector<IpAddress> ips{};  // of its current claim: what it may send from
   bool muted = false;            // Remote: another of the same MAC is here, and sends nothing
   bool expected = false;         // Remote: it is about to come here (`rove prepare`)
-  bool has_port = false;         // … to a port that is known, and that its hypervisor reads from as soon as it runs
   bool sourceless = false;       // any source IP may be used (a router)
   // Who had it before us, and until when that node may forward to us. Also of a VM that moved on since: what comes
   // from its owner before us goes on to its owner after us.
@@ -44,6 +43,13 @@ struct VmView {
     bool unplugged = false;
   };
   Hold hold{};
+  // Local or expected: its port in this host's bridge, by interface index; 0: not known.
+  unsigned port = 0;
+  // … and the bridge has been told to send to the TAP whatever this host's other VMs send to it, so that nothing can
+  // overtake what waits for it: then all frames for it are written to `port`. After that, frames of other VMs here that
+  // come by the TAP until `home_until` have not been to its port.
+  bool detoured = false;
+  TimePoint home_until{};
   // Local, and back from a host that it did not stay at: what was handed over there, and is still queued here. That
   // host may send it back.
   std::shared_ptr<const FrameHashes> handed_over{};

@@ -46,13 +46,6 @@ struct TakeoverFrame {
   MacAddress vm;
   bool forwarded = false;
 };
-// From one of this host's own VMs to another that came or left just now, by a detour: the bridge must not see it come
-// from the TAP, so it goes to the VM's port directly. `flags`: needs-checksum only.
-struct HomeboundFrame {
-  MacAddress vm;  // whom it is for
-  std::uint8_t flags = 0;
-  Bytes frame;
-};
 // A peer switches away from this host as a VM's place, and the VM has not left yet for all we know.
 struct EarlySwitch {
   NodeId peer;
@@ -96,9 +89,9 @@ struct PeerSilent {
   NodeId peer;
 };
 
-using WorkerEvent = std::variant<PuntedFrame, UnprovenFrame, ControlDatagram, MisdirectedFrame, TakeoverFrame,
-                                 HomeboundFrame, EarlySwitch, AdvanceAnswered, Echoed, RouteUsed, SessionHeard,
-                                 SessionWorn, SessionUnknown, VmSilent, PeerSilent>;
+using WorkerEvent =
+    std::variant<PuntedFrame, UnprovenFrame, ControlDatagram, MisdirectedFrame, TakeoverFrame, EarlySwitch,
+                 AdvanceAnswered, Echoed, RouteUsed, SessionHeard, SessionWorn, SessionUnknown, VmSilent, PeerSilent>;
 
 // ---- control → worker -------------------------------------------------------------------------
 

@@ -131,8 +131,6 @@ void Node::Impl::dispatch(Now now, WorkerEvent event) {
     redirect(now, misdirected->peer, misdirected->vm);
   } else if (auto* arrived = std::get_if<TakeoverFrame>(&event)) {
     note_step(now, arrived->vm, arrived->forwarded ? MoveStep::Forwarded : MoveStep::Direct, arrived->peer);
-  } else if (auto* homebound = std::get_if<HomeboundFrame>(&event)) {
-    handle_homebound(*homebound);
   } else if (auto* early = std::get_if<EarlySwitch>(&event)) {
     handle_early_switch(now, *early);
   } else if (const auto* answered = std::get_if<AdvanceAnswered>(&event)) {
@@ -175,6 +173,7 @@ void Node::Impl::handle_sealed(Now now, const Endpoint& from, BytesView datagram
 
 void Node::Impl::pump(Now now) {
   while (auto event = peers.poll_event()) handle_peer_event(now, std::move(*event));
+  review_detours(now);
   ask_questions();
   send_pushes(now);
   if (peers.take_sessions_changed()) sessions_dirty = snapshot_dirty = true;
@@ -355,6 +354,7 @@ std::shared_ptr<const Snapshot> Node::Impl::make_snapshot() {
     ++session_part.sessions_version;
   }
   auto snapshot = std::make_shared<Snapshot>(session_part);
+  snapshot->own_id = own_id;
   snapshot->vms = views;
   snapshot->subnets = config.subnets;
   snapshot->inner_mtu = config.inner_mtu;
@@ -380,7 +380,6 @@ void Node::Impl::refresh_view(const MacAddress& mac) {
   }
   if (const auto preparation = preparations.find(mac); preparation != preparations.end()) {
     view.expected = vm == nullptr || !vm->is_live();
-    view.has_port = view.expected && preparation->second.has_port;
   }
   if (vm != nullptr) {
     // Also of a VM that moved on: what its owner before us forwards to us, we forward once more.
@@ -401,6 +400,7 @@ void Node::Impl::refresh_view(const MacAddress& mac) {
     }
   }
   add_replay_view(mac, view);
+  add_detour_view(mac, view);
   views[mac] = std::move(view);
 }
 
@@ -420,6 +420,7 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   next = earlier(next, vms.poll_timeout());
   next = earlier(next, earlier(silent_vms.poll_timeout(), silent_peers.poll_timeout()));
   next = earlier(next, earlier(replay_timeout(), conflict_timeout()));
+  next = earlier(next, detour_timeout());
   next = earlier(next, std::min(own_record_refresh, claims_expire_at));
   if (!injections.empty()) next = earlier(next, injections.front().at);
   for (const StaleCheck& check : stale_checks) next = earlier(next, check.at);
@@ -427,7 +428,7 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   if (!unproven.empty()) next = earlier(next, unproven.front().deadline);
   for (const auto& [mac, preparation] : preparations) {
     next = earlier(next, std::min(preparation.next, preparation.until));
-    if (claims.find(VmAddress{mac}) != nullptr) next = earlier(next, preparation.next_probe);
+    if (claims.find(VmAddress{mac}) != nullptr && !detours.contains(mac)) next = earlier(next, preparation.next_probe);
   }
   for (const auto& [mac, arrival] : arrivals) next = earlier(next, arrival.deadline);
   for (const OperatorLookup& lookup : operator_lookups) next = earlier(next, lookup.deadline);
@@ -491,6 +492,7 @@ NodeStatus Node::Impl::status() const {
       {"frames_replayed", c.frames_replayed},
       {"frames_replayed_ahead", c.frames_replayed_ahead},
       {"frames_not_replayed", c.frames_not_replayed},
+      {"bridge_refusals", c.bridge_refusals},
       {"replays_late", c.replays_late},
       {"frames_stale", c.frames_stale},
       {"held_dropped", resolver.held_dropped()},

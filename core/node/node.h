@@ -70,10 +70,12 @@ struct AdvanceRequest {
   bool start = false;
 };
 
-// A frame for the port of a VM of this host, past the bridge.
-struct VmPortFrame {
-  MacAddress vm;
-  PortFrame frame;
+// What is wanted of the bridge: where it sends frames for the MAC. `held`: also when it hears the MAC elsewhere, until
+// the next such wish.
+struct BridgeEntry {
+  MacAddress mac;
+  unsigned port = 0;  // by interface index; 0: our TAP
+  bool held = false;
 };
 
 // An OpenDHT message, inside; sealed on the wire.
@@ -212,6 +214,11 @@ class Node {
   // The hypervisor of a VM of this host has stopped it in a migration. `delivery_known`: the capture knows which of its
   // frames the guest got; that may be said later.
   void handle_stopped(Now now, const MacAddress& vm, bool delivery_known);
+  // Where the bridge knows the MAC; 0: not behind a port of its own. Goes before the worker's events of the same
+  // moment, whose frames the bridge has learned from, and before handle_bridge_event().
+  void note_port(const MacAddress& mac, unsigned port);
+  // The bridge does not do what a poll_bridge_entry() wished.
+  void handle_bridge_refusal(Now now, const BridgeEntry& entry);
   // After a poll_advance_request() with `start`.
   void handle_captured_ahead(Now now, const MacAddress& vm, std::vector<PortFrame> frames, AheadState state);
   // An OpenDHT message to be sealed and sent.
@@ -226,9 +233,9 @@ class Node {
   // WrongState (it is the later one of two VMs with this MAC, and mute).
   [[nodiscard]] Result<std::uint64_t> claim(Now now, const MacAddress& mac, const std::vector<IpAddress>& ips);
   // It is about to come: who it is and who talks with it is found out ahead, and nothing is claimed before its first
-  // sign. Repeating it prolongs its time. `has_port`: poll_port_frame() already reaches the port to which it will come,
-  // and its hypervisor reads nothing there before it runs. Errors: as claim(); LimitReached.
-  [[nodiscard]] Result<PreparedVm> prepare(Now now, const MacAddress& mac, bool has_port = false);
+  // sign. Repeating it prolongs its time. `port`: the interface index of the port of our bridge to which it will come,
+  // and where its hypervisor reads nothing before it runs; 0: not known. Errors: as claim(); LimitReached.
+  [[nodiscard]] Result<PreparedVm> prepare(Now now, const MacAddress& mac, unsigned port = 0);
   // Also undoes prepare().
   [[nodiscard]] Result<void> release(Now now, const MacAddress& mac);
   [[nodiscard]] LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
@@ -237,11 +244,11 @@ class Node {
 
   [[nodiscard]] std::optional<OutgoingDatagram> poll_transmit(Now now);
   [[nodiscard]] std::optional<WorkerCommand> poll_command();
-  // With NodeConfig::replays_frames: what is wanted of a VM's port; a frame to be written to it. Advance requests
-  // first.
+  // With NodeConfig::replays_frames: what is wanted of the bridge, before the commands that come with it are carried
+  // out; of a VM's port, advance requests first.
+  [[nodiscard]] std::optional<BridgeEntry> poll_bridge_entry();
   [[nodiscard]] std::optional<AdvanceRequest> poll_advance_request();
   [[nodiscard]] std::optional<CaptureRequest> poll_capture_request();
-  [[nodiscard]] std::optional<VmPortFrame> poll_port_frame();
   [[nodiscard]] std::optional<DhtDatagram> poll_dht_datagram();
   [[nodiscard]] std::optional<LookupResult> poll_lookup();
   [[nodiscard]] std::optional<NodeEvent> poll_event();

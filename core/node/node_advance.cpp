@@ -52,7 +52,8 @@ void Node::Impl::handle_captured_ahead(const MacAddress& mac, std::vector<PortFr
     const std::uint8_t checksum = frame.needs_checksum ? kFlagNeedsChecksum : 0;
     emit(SendFrame{advance->second.to, static_cast<std::uint8_t>(kForwardedOnce | checksum), std::move(frame.frame)});
   }
-  if (state == AheadState::UpToDate) {
+  // What came since its hypervisor left its port is held here: then the path-switch of the new host ends it.
+  if (state == AheadState::UpToDate && !is_unplugged(mac)) {
     emit(SendMarker{advance->second.to, {MarkerKind::ReplayKept, mac, own_id}});
   }
 }

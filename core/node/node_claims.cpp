@@ -217,6 +217,7 @@ void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddres
   if (!previous.is_zero()) {
     vms.handle_takeover(now.steady, mac, previous);
     expect_replay(now, mac, previous);
+    tell_neighbors_switch(mac, previous);
     ++counters.moves_in;
     if (vm.machine.is_contested(now.steady)) compare(now, mac, previous);
   }

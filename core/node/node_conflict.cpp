@@ -38,7 +38,7 @@ void Node::Impl::compare(Now now, const MacAddress& mac, const NodeId& other) {
   comparison.other = other;
   comparison.round = static_cast<std::uint32_t>(to_unix_ms(now.wall));
   comparison.first_live = first_live_of(*vm);
-  comparison.hearing.start(now.steady);
+  comparison.hearing.start(now.steady + kConflictPatience);
   comparisons[mac] = comparison;
 }
 

@@ -116,6 +116,8 @@ inline constexpr std::chrono::seconds kEarlySwitchTime{1};
 // A comparison of two VMs with one MAC: so many questions to the own one, this far apart. The first comes later by
 // kEvidenceDelay: what was under way in the bridge is no answer.
 inline constexpr unsigned kConflictQuestions = 5;
+// A VM that has come just now has other things to answer first.
+inline constexpr std::chrono::milliseconds kConflictPatience{300};
 inline constexpr std::chrono::milliseconds kConflictQuestionInterval{200};
 // What is sent to the other side is sent anew until it has answered: longer than it asks its own VM.
 inline constexpr std::chrono::milliseconds kConflictRepeat{250};
@@ -183,7 +185,8 @@ struct NodeCounters {
   std::uint64_t frames_bad = 0;
   std::uint64_t frames_replayed = 0;        // sent to a VM's new host: its old hypervisor never read them
   std::uint64_t frames_replayed_ahead = 0;  // … before it was there
-  std::uint64_t frames_not_replayed = 0;    // … that could not: too large, not kept, or no access to the VM's port
+  std::uint64_t frames_not_replayed = 0;    // … that could not: too large, or not kept
+  std::uint64_t bridge_refusals = 0;        // entries that the bridge did not change as wished
   std::uint64_t replays_late = 0;           // the capture did not answer in time
   std::uint64_t frames_stale = 0;           // from a VM that just left
   std::uint64_t unproven_held = 0;
@@ -297,9 +300,9 @@ struct Node::Impl {
   void finish_replay(Now now, const MacAddress& mac, std::vector<PortFrame> frames, std::uint64_t missing);
   void hold_unplugged(Now now, const MacAddress& mac);
   void end_unplugged(const MacAddress& mac);
+  [[nodiscard]] bool is_unplugged(const MacAddress& mac) const;
   void handle_early_switch(Now now, const EarlySwitch& early);
   void expect_replay(Now now, const MacAddress& mac, const NodeId& previous);
-  void handle_homebound(const HomeboundFrame& frame);
   void note_path_switch(const MacAddress& mac, const NodeId& from, const NodeId& to);
   void expire_replays(Now now);
   [[nodiscard]] std::optional<TimePoint> replay_timeout() const;
@@ -399,13 +402,12 @@ struct Node::Impl {
     TimePoint until{};
     TimePoint next{};  // something is asked again
     Duration interval{};
-    bool has_port = false;  // where it will come is known to the capture
     TimePoint next_probe{};
     Duration probe_interval = kExpectedAskInterval;
     std::optional<NodeId> asked;  // who was asked for the correspondents, and has not answered
     std::vector<NodeId> correspondents;
   };
-  void prepare_vm(Now now, const MacAddress& mac, bool has_port);
+  void prepare_vm(Now now, const MacAddress& mac, unsigned port);
   void run_preparations(Now now);
   void ask_about_expected(Now now, const MacAddress& mac, Preparation& preparation);
   void resume_preparation(Now now, const MacAddress& mac);
@@ -415,6 +417,20 @@ struct Node::Impl {
   // Of a VM that has come: nothing more is prepared.
   [[nodiscard]] std::vector<NodeId> take_correspondents(const MacAddress& mac);
   void forget_expected(Now now, const MacAddress& mac, std::string reason);
+
+  // ---- node_detour.cpp
+  struct Detour {
+    unsigned port = 0;
+    std::optional<TimePoint> until;        // the VM has come: its bridge sends to its port itself from then on
+    std::optional<TimePoint> ended_until;  // the bridge does, since a moment ago
+  };
+  void begin_detour(const MacAddress& mac, unsigned port);
+  // It has come: what its neighbours had sent to its old host ends there.
+  void tell_neighbors_switch(const MacAddress& mac, const NodeId& previous);
+  // Follows what has become of the VMs.
+  void review_detours(Now now);
+  void add_detour_view(const MacAddress& mac, VmView& view) const;
+  [[nodiscard]] std::optional<TimePoint> detour_timeout() const;
 
   // ---- node_lookup.cpp
   LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
@@ -502,7 +518,6 @@ struct Node::Impl {
   std::deque<CaptureRequest> capture_requests;
   std::map<MacAddress, Advance> advances;
   std::deque<AdvanceRequest> advance_requests;
-  std::deque<VmPortFrame> port_frames;
 
   // Local VMs that are compared with another node's; as bounded as these.
   std::map<MacAddress, Comparison> comparisons;
@@ -515,6 +530,10 @@ struct Node::Impl {
   std::map<MacAddress, Conflict> conflicts;
 
   std::map<MacAddress, Preparation> preparations;
+
+  std::map<MacAddress, Detour> detours;  // of VMs that are expected, or came just now
+  std::deque<BridgeEntry> bridge_entries;
+  std::map<MacAddress, unsigned> ports;  // of what the bridge knows; as bounded as FdbMonitor
 
   std::map<MacAddress, TimePoint> watches;  // → when last used
   std::map<NodeId, TimePoint> record_asked;

@@ -29,13 +29,13 @@ void send_records(Now now, PeerSet& peers, const NodeId& peer, const std::vector
 
 // ---- the new host -------------------------------------------------------------------------------
 
-void Node::Impl::prepare_vm(Now now, const MacAddress& mac, bool has_port) {
+void Node::Impl::prepare_vm(Now now, const MacAddress& mac, unsigned port) {
   if (vms.handle_prepare(now.steady, mac) != VmAction::Prepare) return;
   const auto [it, is_new] = preparations.try_emplace(mac);
   it->second.until = now.steady + kExpectedTime;
   it->second.next = now.steady;
   it->second.interval = kPrepareRepeat;
-  it->second.has_port = it->second.has_port || has_port;
+  if (port != 0) begin_detour(mac, port);
   refresh_view(mac);
   if (is_new) {
     const SignedClaim* known = claims.find(VmAddress{mac});
@@ -57,7 +57,9 @@ void Node::Impl::run_preparations(Now now) {
   for (auto& [mac, preparation] : preparations) {
     if (preparation.next <= now.steady) ask_about_expected(now, mac, preparation);
     const SignedClaim* claim = claims.find(VmAddress{mac});
-    if (claim == nullptr || preparation.next_probe > now.steady) continue;
+    // At a known port somebody watches its hypervisor; there a question would only make the guest, which has everything
+    // else to do in that moment, answer it first.
+    if (claim == nullptr || detours.contains(mac) || preparation.next_probe > now.steady) continue;
     preparation.next_probe = now.steady + preparation.probe_interval;
     preparation.probe_interval = std::min<Duration>(2 * preparation.probe_interval, kExpectedAskIntervalMax);
     ask_presence(std::nullopt, claim->claim.ips);
@@ -188,7 +190,7 @@ void Node::Impl::handle_prepare(Now now, const NodeId& peer, const PrepareMessag
 
 // ---- the operator -------------------------------------------------------------------------------
 
-Result<PreparedVm> Node::prepare(Now now, const MacAddress& mac, bool has_port) {
+Result<PreparedVm> Node::prepare(Now now, const MacAddress& mac, unsigned port) {
   if (mac.is_group() || mac.is_zero() || impl_->is_own_mac(mac)) return fail(Error::Malformed);
   const SignedClaim* known = impl_->claims.find(VmAddress{mac});
   const bool is_foreign = known != nullptr && known->claim.owner != impl_->own_key;
@@ -201,7 +203,7 @@ Result<PreparedVm> Node::prepare(Now now, const MacAddress& mac, bool has_port) 
     ++impl_->counters.vms_limited;
     return fail(Error::LimitReached);
   }
-  impl_->prepare_vm(now, mac, has_port && impl_->config.replays_frames);
+  impl_->prepare_vm(now, mac, impl_->config.replays_frames ? port : 0);
   impl_->pump(now);
 
   vm = impl_->vms.find(mac);

@@ -93,6 +93,11 @@ void Node::Impl::end_unplugged(const MacAddress& mac) {
   hold->second.unplugged = false;
 }
 
+bool Node::Impl::is_unplugged(const MacAddress& mac) const {
+  const auto hold = holds.find(mac);
+  return hold != holds.end() && hold->second.unplugged;
+}
+
 // ---- at the new host -----------------------------------------------------------------------------
 
 void Node::Impl::expect_replay(Now now, const MacAddress& mac, const NodeId& previous) {
@@ -103,14 +108,6 @@ void Node::Impl::expect_replay(Now now, const MacAddress& mac, const NodeId& pre
   if (!peer || !peer->up) return;
   const Duration rtt = std::min<Duration>(peer->rtt.value_or(kHoldRttUnknown), kHoldRttMax);
   holds[mac] = {++last_hold, now.steady + rtt + kHoldSlack, now.steady + 2 * (rtt + kHoldSlack), false};
-}
-
-void Node::Impl::handle_homebound(const HomeboundFrame& frame) {
-  if (!config.replays_frames || port_frames.size() >= kOutputsMax) {
-    ++counters.frames_not_replayed;
-    return;
-  }
-  port_frames.push_back({frame.vm, {frame.frame, (frame.flags & kFlagNeedsChecksum) != 0}});
 }
 
 // ---- at a sender ---------------------------------------------------------------------------------
@@ -181,13 +178,6 @@ std::optional<CaptureRequest> Node::poll_capture_request() {
   const CaptureRequest request = impl_->capture_requests.front();
   impl_->capture_requests.pop_front();
   return request;
-}
-
-std::optional<VmPortFrame> Node::poll_port_frame() {
-  if (impl_->port_frames.empty()) return std::nullopt;
-  std::optional<VmPortFrame> frame{std::move(impl_->port_frames.front())};
-  impl_->port_frames.pop_front();
-  return frame;
 }
 
 }  // namespace rove

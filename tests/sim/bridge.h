@@ -44,6 +44,11 @@ class Bridge {
   void for_each_entry(const std::function<void(const MacAddress& mac, Port port)>& visit) const {
     for (const auto& [mac, entry] : entries_) visit(mac, entry.port);
   }
+  // Where frames for the MAC go. Held: also when it is heard at another port, until the next call.
+  void set_entry(const MacAddress& mac, Port port, bool held) {
+    learn(mac, port, true);
+    entries_[mac].held = held;
+  }
   // To the port directly: nothing is learned.
   void write_port(Port port, const Bytes& frame) { output(port, frame); }
 
@@ -85,12 +90,14 @@ class Bridge {
   struct Entry {
     Port port = 0;
     TimePoint heard{};
+    bool held = false;
   };
 
-  void learn(const MacAddress& mac, Port port) {
+  void learn(const MacAddress& mac, Port port, bool told = false) {
     Entry& entry = entries_[mac];
-    const bool moved = entry.port != port;
-    entry = {port, time_.steady()};
+    entry.heard = time_.steady();
+    const bool moved = entry.port != port && (told || !entry.held);
+    if (moved) entry.port = port;
     if (moved) learned_(mac, port, false);
   }
 

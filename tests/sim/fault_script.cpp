@@ -182,7 +182,10 @@ void FaultScript::act(const FaultEvent& event) {
       world_.vm(event.vm).take_address(shared_);
       return;
     case Fault::Prepared:
-      if (world_.host(event.host).is_running()) (void)world_.host(event.host).prepare(world_.vm(event.vm).mac());
+      if (SimHost& host = world_.host(event.host); host.is_running()) {
+        SimVm& vm = world_.vm(event.vm);
+        (void)host.prepare(vm.mac(), (event.choice & 1) != 0 ? vm.expect_at(host.bridge()) : 0);
+      }
       return;
   }
 }

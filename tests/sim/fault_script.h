@@ -26,7 +26,7 @@ enum class Fault : std::uint8_t {
   Split,         // the network in two, for a while
   Clone,         // a second VM with the same MAC and address comes up elsewhere, for a while
   AddressMoves,  // an address of a service goes from VM to VM, as VRRP moves it
-  Prepared,      // `rove prepare` at a host, to which the VM may move later
+  Prepared,      // `rove prepare` at a host, to which the VM may move later; half of them with its port
 };
 
 struct FaultEvent {

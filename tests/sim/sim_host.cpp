@@ -35,14 +35,13 @@ SimHost::SimHost(VirtualTime& time, Underlay& underlay, const TestNetwork& netwo
               [this](const MacAddress& mac, Bridge::Port port, bool gone) {
                 if (!gone && port != tap_port_) ports_[mac] = port;
                 if (node_ == nullptr) return;
+                node_->note_port(mac, gone || port == tap_port_ ? 0 : port);
                 node_->handle_bridge_event(now(), {mac, port == tap_port_, gone});
                 turn();
               }),
       snapshot_(std::make_shared<const Snapshot>()),
       sending_(kBatch),
-      writing_(kBatch) {
-  tap_port_ = bridge_.add_port([this](const Bytes& frame) { handle_tap_frame(frame); });
-}
+      writing_(kBatch) {}
 
 SimHost::~SimHost() {
   kill();
@@ -60,6 +59,7 @@ void SimHost::start() {
   config.first_stamp = last_stamp_;
   config.replays_frames = true;
   config.aeads = static_cast<std::uint8_t>(AeadAlgorithm::ChaCha20Poly1305);
+  tap_port_ = bridge_.add_port([this](const Bytes& frame) { handle_tap_frame(frame); });
   location_ = make_location_(*this);
   node_ = std::make_unique<Node>(std::move(config), make_identity(network_, identity_), location_->service(), random_);
   forwarder_ = std::make_unique<Forwarder>(ForwarderConfig{});
@@ -68,7 +68,10 @@ void SimHost::start() {
   // A daemon reads its bridge's entries first.
   std::map<MacAddress, bool> entries;
   bridge_.for_each_entry([&](const MacAddress& mac, Bridge::Port port) { entries[mac] = port == tap_port_; });
-  for (const auto& [mac, on_tap] : entries) node_->handle_bridge_event(now(), {mac, on_tap, false});
+  for (const auto& [mac, on_tap] : entries) {
+    node_->note_port(mac, on_tap ? 0 : ports_[mac]);
+    node_->handle_bridge_event(now(), {mac, on_tap, false});
+  }
   turn();
 }
 
@@ -84,6 +87,7 @@ void SimHost::kill() {
   lookups_.clear();
   timer_at_.reset();
   ++timer_generation_;
+  bridge_.remove_port(tap_port_);  // the device goes with its daemon, and its entries with the device
 }
 
 void SimHost::shut_down() {
@@ -92,8 +96,8 @@ void SimHost::shut_down() {
   kill();
 }
 
-Result<PreparedVm> SimHost::prepare(const MacAddress& mac) {
-  auto prepared = node_->prepare(now(), mac);
+Result<PreparedVm> SimHost::prepare(const MacAddress& mac, Bridge::Port port) {
+  auto prepared = node_->prepare(now(), mac, port);
   turn();
   return prepared;
 }
@@ -144,7 +148,7 @@ void SimHost::handle_tap_frame(const Bytes& frame) {
 
 void SimHost::flush() {
   for (const FrameBatch::Entry& entry : writing_.frames()) {
-    bridge_.input(tap_port_, Bytes{entry.frame.begin(), entry.frame.end()});
+    write({entry.frame.begin(), entry.frame.end()}, entry.port);
   }
   writing_.clear();
   for (const DatagramBatch::Slot& slot : sending_.slots()) {
@@ -156,9 +160,17 @@ void SimHost::flush() {
 
 void SimHost::release() {
   while (forwarder_->has_released(time_.steady())) {
-    const auto frame = forwarder_->release(time_.steady(), sending_);
-    if (frame) bridge_.input(tap_port_, frame->frame);
+    auto frame = forwarder_->release(time_.steady(), sending_);
+    if (frame) write(std::move(frame->frame), frame->port);
     flush();
+  }
+}
+
+void SimHost::write(Bytes frame, unsigned port) {
+  if (port == 0) {
+    bridge_.input(tap_port_, frame);
+  } else {
+    bridge_.write_port(port, frame);
   }
 }
 
@@ -201,10 +213,14 @@ bool SimHost::turn_once() {
     underlay_.send(endpoint_, datagram->to, std::move(datagram->bytes));
     moved = true;
   }
+  while (const auto entry = node_->poll_bridge_entry()) {
+    moved = true;
+    bridge_.set_entry(entry->mac, entry->port == 0 ? tap_port_ : entry->port, entry->held);
+  }
   while (auto command = node_->poll_command()) {
     moved = true;
     if (auto* write = std::get_if<WriteFrame>(&*command)) {
-      bridge_.input(tap_port_, write->frame);
+      this->write(write->frame, forwarder_->port_for(write->frame));
       continue;
     }
     if (auto* fresh = std::get_if<NewSnapshot>(&*command)) snapshot_ = fresh->snapshot;
@@ -239,7 +255,6 @@ bool SimHost::turn_once() {
     told += frames.size();
     node_->handle_captured_ahead(now(), vm, std::move(frames), AheadState::More);
   }
-  while (const auto out = node_->poll_port_frame()) bridge_.write_port(ports_[out->vm], out->frame.frame);
   while (auto result = node_->poll_lookup()) {
     moved = true;
     const auto it = std::find_if(lookups_.begin(), lookups_.end(),

@@ -54,7 +54,8 @@ class SimHost {
   using LookupCallback = std::function<void(const LookupResult&)>;
   void lookup(const VmAddress& address, bool refresh, LookupCallback callback);
   // The operator's verbs.
-  Result<PreparedVm> prepare(const MacAddress& mac);
+  // `port`: of this bridge, where the VM will come; 0: not told.
+  Result<PreparedVm> prepare(const MacAddress& mac, Bridge::Port port = 0);
   Result<void> undo_prepare(const MacAddress& mac);  // `rove release`
   // What `rove watch-qemu` tells: the VM's hypervisor has paused it in a migration; it runs here again.
   void note_stopped(const MacAddress& mac);
@@ -69,6 +70,7 @@ class SimHost {
   void flush();
   // Frames that waited in the packet path and may go now.
   void release();
+  void write(Bytes frame, unsigned port);
   void arm();
   // What waits at the VM's port, but for the first `told` frames.
   [[nodiscard]] std::vector<PortFrame> unread_after(const MacAddress& vm, std::size_t told);

@@ -39,7 +39,19 @@ Bytes make_numbered_frame(const MacAddress& from_mac, const IpAddress& from, con
   return frame;
 }
 
+Bridge::Port SimVm::expect_at(Bridge& bridge) {
+  const auto [expected, is_new] = expected_.try_emplace(&bridge);
+  if (is_new) {
+    expected->second = bridge.add_port([](const Bytes&) {});
+    bridge.pause_port(expected->second);
+  }
+  return expected->second;
+}
+
 void SimVm::plug(Bridge& bridge) {
+  if (const auto expected = expected_.extract(&bridge); !expected.empty()) {
+    return resume({&bridge, expected.mapped()});
+  }
   bridge_ = &bridge;
   ++generation_;
   port_ = bridge.add_port([this](const Bytes& frame) { receive(frame); });

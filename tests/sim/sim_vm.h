@@ -26,6 +26,8 @@ class SimVm {
 
   // Plugs the VM into a bridge; the old place, if any, must have been left.
   void plug(Bridge& bridge);
+  // The port at which it will come there: nobody reads it until it is plugged in.
+  Bridge::Port expect_at(Bridge& bridge);
   // Gone from its host at once: sends and receives nothing.
   void unplug();
   // Paused: its port stays, and nobody reads it, until it is closed or the VM is resumed there.
@@ -73,6 +75,7 @@ class SimVm {
   std::set<IpAddress> more_ips_;
   Bridge* bridge_ = nullptr;
   Bridge::Port port_ = 0;
+  std::map<Bridge*, Bridge::Port> expected_;
   std::uint64_t generation_ = 0;  // of being plugged in; late announces of an earlier one are not sent
 
   struct Resolved {

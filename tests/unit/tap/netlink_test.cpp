@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/wire/ethernet.h"
 #include "tap/links.h"
 #include "tap/tap_device.h"
 #include "tests/support/private_network.h"
@@ -71,6 +72,35 @@ TEST_CASE("FdbMonitor: a MAC that the bridge learns, that moves, and whose port 
   guests.right.reset();
   CHECK(next_event(monitor) == FdbEvent{kGuest, right, true});
   CHECK_FALSE(next_event(monitor, kQuiet));
+}
+
+TEST_CASE(
+    "FdbWriter: an entry that is held stays where it is, whoever sends from that MAC, until it is told otherwise") {
+  BridgedGuests guests;
+  if (!guests.network.permitted()) return;
+  FdbMonitor monitor{guests.left->bridge_ifindex};
+  FdbWriter writer;
+  CHECK(writer.set(kGuest, guests.left->ifindex, /*held=*/true) == 0);
+  CHECK(next_event(monitor) == FdbEvent{kGuest, guests.left->ifindex, false});
+
+  CHECK(guests.right->queue.write(frame_from(kGuest)));
+  CHECK_FALSE(next_event(monitor, kQuiet));
+  Bytes buffer(kFrameSizeMax);
+  REQUIRE(wait_readable(guests.left->queue.fd()));
+  REQUIRE(guests.left->queue.read(buffer) > 0);  // the broadcast
+  const Bytes to_guest = ethernet_frame(kGuest, kOther, 0x88b5, Bytes(46));
+  CHECK(guests.right->queue.write(to_guest));
+  REQUIRE(wait_readable(guests.left->queue.fd()));
+  CHECK(guests.left->queue.read(buffer) == to_guest.size());
+  CHECK(next_event(monitor) == FdbEvent{kOther, guests.right->ifindex, false});
+
+  CHECK(writer.set(kGuest, guests.right->ifindex, /*held=*/false) == 0);
+  CHECK(next_event(monitor) == FdbEvent{kGuest, guests.right->ifindex, false});
+  CHECK(guests.left->queue.write(frame_from(kGuest)));
+  CHECK(next_event(monitor) == FdbEvent{kGuest, guests.left->ifindex, false});
+
+  CHECK(writer.set(kGuest, guests.left->bridge_ifindex, true) != 0);
+  CHECK(writer.set(kGuest, 0, false) != 0);
 }
 
 TEST_CASE("FdbMonitor: it begins with what the bridge knows already, without the ports' own addresses") {

@@ -91,7 +91,7 @@ struct Site {
   }
 
   void start(const WorkerConfig& config = {}) {
-    worker.emplace(config, std::move(device.queue), std::move(sockets), [this] {
+    worker.emplace(config, std::move(device.queue), std::move(sockets), PortWriter{}, [this] {
       on_wake();
       woken.release();
     });
@@ -269,6 +269,30 @@ TEST_CASE("Worker: frames that the control thread writes and sends come out") {
   const Bytes frame = frame_between(kVmA, kVmB);
   CHECK(sites.a->worker->post(SendFrame{node(2), 0, frame}));
   CHECK(read_frame(sites.b->guest.queue) == frame);
+}
+
+TEST_CASE("Worker: what is for a VM that has come just now goes to its port, not to the bridge") {
+  TwoSites sites;
+  if (!sites.network.permitted()) return;
+  TapDevice port = open_tap({.name = "aport", .mtu = 1400, .bridge = ""});
+  sites.network.ip("link set aport up");
+  NewSnapshot detoured = snapshot_of(kViewOfA, sites.b->endpoint);
+  auto changed = std::make_shared<Snapshot>(*detoured.snapshot);
+  changed->vms[kVmA.mac].port = port.ifindex;
+  changed->vms[kVmA.mac].detoured = true;
+  CHECK(sites.a->worker->post(NewSnapshot{changed}));
+
+  const Bytes ours = frame_between(kVmB, kVmA, 100);
+  CHECK(sites.a->worker->post(WriteFrame{ours}));
+  CHECK(read_frame(port.queue) == ours);
+  const Bytes theirs = frame_between(kVmB, kVmA, 200);
+  CHECK(sites.b->guest.queue.write(theirs));
+  CHECK(read_frame(port.queue) == theirs);
+  CHECK_FALSE(wait_readable(sites.a->guest.queue.fd(), std::chrono::milliseconds{20}));
+
+  sites.network.ip("link delete aport");
+  CHECK(sites.a->worker->post(WriteFrame{ours}));
+  CHECK(eventually([&] { return sites.a->worker->counters().port_write_errors == 1; }));
 }
 
 TEST_CASE("Worker: while the TAP is down frames are dropped and counted, afterwards it goes on") {

@@ -193,16 +193,26 @@ TEST_CASE("Forwarder: forwarded frames are accepted from the previous owner only
 TEST_CASE("Forwarder: a forwarded frame from a source that lives here goes to the VM's port, not to the TAP") {
   Migration m;
   m.c.snapshot.vms[m.vm_a] = local_vm({m.ip_a});
+  m.c.snapshot.vms[m.vm_b].port = 7;
   m.c.publish();
   m.send_to_b();
   m.c.take_datagram(m.b.endpoint, Migration::first_relayed(m.b));
 
   CHECK(m.c.delivered.empty());
-  const auto homebound = m.c.take_events_of<HomeboundFrame>();
-  REQUIRE(homebound.size() == 1);
-  CHECK(homebound[0].vm == m.vm_b);
-  CHECK(homebound[0].frame == m.frame());
+  REQUIRE(m.c.forwarder.has_released(m.c.now));
+  const auto released = m.c.forwarder.release(m.c.now, m.c.sent);
+  REQUIRE(released.has_value());
+  CHECK(released->port == 7);
+  CHECK(released->frame == m.frame());
   CHECK(m.c.all_drops() == 0);
+
+  // Nobody has told where it is.
+  m.c.snapshot.vms[m.vm_b].port = 0;
+  m.c.publish();
+  m.send_to_b();
+  m.c.take_datagram(m.b.endpoint, Migration::first_relayed(m.b));
+  CHECK_FALSE(m.c.forwarder.has_released(m.c.now));
+  CHECK(m.c.drops(DropReason::NoPort) == 1);
 }
 
 TEST_CASE("Forwarder: a VM that moves twice is followed over two hops, and no further") {
