@@ -94,7 +94,7 @@ struct ControlLoop::Impl {
                             std::filesystem::exists(device / "tun_flags", error);
     if (!is_vm_port) return 0;
     expected_ports[vm] = ifindex;
-    p.capture->follow(vm, ifindex);
+    p.capture->follow(vm, ifindex, /*expected=*/true);
     return ifindex;
   }
 

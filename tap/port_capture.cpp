@@ -40,7 +40,8 @@ namespace {
 constexpr std::size_t kMessagesMax = 8192;
 // A frame in a port's socket waits at most so long before it is read, unless somebody asks.
 constexpr std::chrono::milliseconds kRest{2};
-// … of a VM that is stopped: nobody waits for it, and each time wakes three threads at either host.
+// … while a VM is stopped, here or to come here: nobody waits for it, each time wakes three threads at either host, and
+// the hypervisor needs the processor to move the VM.
 constexpr std::chrono::milliseconds kStreamRest{5};
 // Above this many kept frames the counters are read, to see which may go.
 constexpr std::size_t kTrimAbove = 256;
@@ -77,6 +78,7 @@ constexpr std::chrono::seconds kStopTime{60};
 struct Follow {
   MacAddress vm;
   unsigned ifindex;
+  bool expected;
 };
 struct Forget {
   MacAddress vm;
@@ -204,13 +206,12 @@ struct PortCapture::Impl {
         const bool over = it->second.last && now - it->second.gone_at > kGoneTime;
         it = over ? erase(it) : std::next(it);
       }
-      bool streaming = false;
+      bool stopped_vms = false;
       for (auto& [index, port] : ports) {
-        if (!port.stream) continue;
-        streaming = true;
-        stream_on(port);
+        stopped_vms = stopped_vms || port.stream || port.unread_since;
+        if (port.stream) stream_on(port);
       }
-      if (news) resting_until = now + (streaming ? kStreamRest : kRest);
+      if (news) resting_until = now + (stopped_vms ? kStreamRest : kRest);
     }
   }
 
@@ -336,7 +337,8 @@ struct PortCapture::Impl {
       const std::set<unsigned> bridge_ports = find_bridge_ports(netlink, port.ifindex);
       if (bridge_ports.empty()) return;
       for (const auto& [vm, ifindex] : ports_of) {
-        if (ifindex != port.ifindex || transits.load(std::memory_order_relaxed) >= kTransitsMax) continue;
+        const bool concerns = ifindex == port.ifindex && !expected.contains(vm);  // that one comes, and does not go
+        if (!concerns || transits.load(std::memory_order_relaxed) >= kTransitsMax) continue;
         port.transits.emplace_back(vm, bridge_ports);
         transits.fetch_add(1, std::memory_order_relaxed);
       }
@@ -420,9 +422,14 @@ struct PortCapture::Impl {
   }
 
   void handle(const Follow& command) {
+    if (command.expected) {
+      expected.insert(command.vm);
+    } else {
+      expected.erase(command.vm);
+    }
     const auto known = ports_of.find(command.vm);
     if (known != ports_of.end() && known->second == command.ifindex && ports.contains(command.ifindex)) return;
-    handle(Forget{command.vm});
+    unfollow(command.vm);
     auto port = ports.find(command.ifindex);
     if (port == ports.end()) {
       const auto link = find_port_link(netlink, command.ifindex);
@@ -445,7 +452,12 @@ struct PortCapture::Impl {
   }
 
   void handle(const Forget& command) {
-    const auto known = ports_of.find(command.vm);
+    expected.erase(command.vm);
+    unfollow(command.vm);
+  }
+
+  void unfollow(const MacAddress& vm) {
+    const auto known = ports_of.find(vm);
     if (known == ports_of.end()) return;
     const auto port = ports.find(known->second);
     ports_of.erase(known);
@@ -514,7 +526,13 @@ struct PortCapture::Impl {
     tell({stream.vm, std::move(frames), 0, /*ahead=*/true, AheadState::More});
   }
 
+  // What this host asked its VM is answered here or by nobody.
   void tell(CapturedFrames answer) {
+    std::erase_if(answer.frames, [this](const PortFrame& frame) {
+      const auto& octets = own_port.probe_mac.octets;
+      return frame.frame.size() >= 2 * octets.size() &&
+             std::equal(octets.begin(), octets.end(), frame.frame.begin() + octets.size());
+    });
     if (!captured.push(std::move(answer))) messages_lost.fetch_add(1, std::memory_order_relaxed);
     wake();
   }
@@ -598,7 +616,8 @@ struct PortCapture::Impl {
   std::map<unsigned, Port> ports;  // by ifindex
   std::map<MacAddress, unsigned> ports_of;
   std::map<MacAddress, Stopped> stopped;
-  std::vector<Waiting> waiting;  // one for each VM that moves away just now
+  std::set<MacAddress> expected;  // of ports_of
+  std::vector<Waiting> waiting;   // one for each VM that moves away just now
   std::vector<PortFrame> held_back;
   std::vector<pollfd> polled;
   TimePoint resting_until{};
@@ -610,8 +629,8 @@ PortCapture::PortCapture(Mode mode, const OwnPort& own_port, std::function<void(
     : impl_(std::make_unique<Impl>(mode, own_port, std::move(wake))) {}
 PortCapture::~PortCapture() = default;
 
-void PortCapture::follow(const MacAddress& vm, unsigned ifindex) {
-  impl_->post(Follow{vm, ifindex});
+void PortCapture::follow(const MacAddress& vm, unsigned ifindex, bool expected) {
+  impl_->post(Follow{vm, ifindex, expected});
 }
 void PortCapture::forget(const MacAddress& vm) {
   impl_->post(Forget{vm});

@@ -60,8 +60,9 @@ class PortCapture {
   PortCapture(const PortCapture&) = delete;
   PortCapture& operator=(const PortCapture&) = delete;
 
-  // The bridge says that the MAC is behind this port. Ports that are no TAP devices are left alone.
-  void follow(const MacAddress& vm, unsigned ifindex);
+  // The bridge says that the MAC is behind this port, or it is to come there (`expected`). Ports that are no TAP
+  // devices are left alone.
+  void follow(const MacAddress& vm, unsigned ifindex, bool expected = false);
   // The bridge forgot it, and it is not coming back here.
   void forget(const MacAddress& vm);
   // The VM's hypervisor has stopped it, and had given it the frames up to this one, as its port counts them; nullopt:

@@ -310,6 +310,11 @@ void Node::Impl::handle_timeout(Now now) {
     claims_expire_at = now.steady + kExpireInterval;
     if (claims.expire(now.wall)) refresh_all_views();
   }
+  while (!publications.empty() && publications.front().at <= now.steady) {
+    const LocalVm* vm = vms.find(publications.front().mac);
+    publications.pop_front();
+    if (vm != nullptr && vm->is_live()) publish(vm->claim);
+  }
   while (!presence_checks.empty() && presence_checks.front().at <= now.steady) {
     const LocalVm* vm = vms.find(presence_checks.front().mac);
     // To all of the bridge, which has been told that the VM is behind our TAP.
@@ -424,6 +429,7 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   next = earlier(next, std::min(own_record_refresh, claims_expire_at));
   if (!injections.empty()) next = earlier(next, injections.front().at);
   for (const StaleCheck& check : stale_checks) next = earlier(next, check.at);
+  if (!publications.empty()) next = earlier(next, publications.front().at);
   if (!presence_checks.empty()) next = earlier(next, presence_checks.front().at);
   if (!unproven.empty()) next = earlier(next, unproven.front().deadline);
   for (const auto& [mac, preparation] : preparations) {

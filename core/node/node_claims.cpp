@@ -231,7 +231,12 @@ void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddres
       location.publish(keys.of(VmAddress{ip}), slot_of(mac), {RecordKind::Claim, gone->encoded});
     }
   }
-  publish(signed_claim);
+  // Who needs it now is told; the location service can wait until the VM's first frames have gone their way.
+  if (holds.contains(mac)) {
+    publications.push_back({now.steady + kPublishPatience, mac});
+  } else {
+    publish(signed_claim);
+  }
   push_to_all(now, signed_claim, previous, take_correspondents(mac));
   settle(now, signed_claim.claim);
   const NodeEvent::Kind kind = was_forwarding       ? NodeEvent::Kind::VmReclaimed

@@ -129,6 +129,9 @@ inline constexpr unsigned kConflictRounds = 5;
 // A conflict that no comparison has confirmed for so long is over: three of them failed.
 inline constexpr std::chrono::seconds kConflictMemory{35};
 
+// A claim that moves a VM is published so much after it was pushed to those whom it concerns.
+inline constexpr std::chrono::milliseconds kPublishPatience{60};
+
 // VMs that are about to come at a time; a host that is emptied sends a few at once.
 inline constexpr std::size_t kPreparationsMax = 256;
 // The present host is asked who talks with such a VM until it answers, twice as long after each time, and then again as
@@ -503,6 +506,7 @@ struct Node::Impl {
   };
   std::vector<StaleCheck> stale_checks;
   std::deque<Injection> presence_checks;  // in order of time
+  std::deque<Injection> publications;     // the same
 
   // Replays; as bounded as the local VMs.
   std::map<MacAddress, TimePoint> replays;   // under way: VMs that left → when they are late
