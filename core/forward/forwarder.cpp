@@ -54,13 +54,13 @@ std::uint8_t hops_flag(unsigned hops) {
 }
 
 // A hypervisor that waits for its VM takes one frame from the port, and may drop it when the VM runs (QEMU 7.2,
-// net_vm_change_state_handler()). To a guest it says nothing.
-Bytes make_filler(const MacAddress& vm) {
+// net_vm_change_state_handler()). It is for nobody, so the device drops it before the guest has work with it.
+Bytes make_filler() {
   constexpr std::size_t kSize = 60;
   Bytes frame(kSize);
-  std::copy(vm.octets.begin(), vm.octets.end(), frame.begin());
-  constexpr std::array<std::uint8_t, 8> kRest{0x02, 0, 0, 0, 0, 0x01, 0x88, 0xb5};  // IEEE 802: local experiments
-  std::copy(kRest.begin(), kRest.end(), frame.begin() + vm.octets.size());
+  constexpr std::array<std::uint8_t, 14> kHead{0x02, 0, 0, 0, 0, 0x02, 0x02,
+                                               0,    0, 0, 0, 1, 0x88, 0xb5};  // IEEE 802: local experiments
+  std::copy(kHead.begin(), kHead.end(), frame.begin());
   return frame;
 }
 
@@ -493,7 +493,7 @@ struct Forwarder::Impl {
         const bool fits = !local && own && vm->expected && vm->owner == session.peer();
         if (!fits) return drop(DropReason::BadMarker);
         const bool kept = advances.begin(now, marker->vm, session.peer(), vm->detoured);
-        if (kept && vm->detoured) give_home(0, make_filler(marker->vm), *vm);
+        if (kept && vm->detoured) give_home(0, make_filler(), *vm);
         return send_marker(now, session.peer(),
                            {kept ? MarkerKind::ReplayKept : MarkerKind::ReplayOff, marker->vm, marker->origin}, relay);
       }

@@ -21,10 +21,11 @@ OVER_MEDIAN_MS, OVER_P90_MS = 10, 30
 class Contender:
     """An overlay in a lab of its own, with a guest that moves about there."""
 
-    def __init__(self, name, lab, overlay, image, say, *, only6, after_s):
+    def __init__(self, name, lab, overlay, image, say, *, only6, after_s, tcp_period_ms):
         self.name, self.lab, self.overlay = name, lab, overlay
         self._experiment = Experiment(lab, overlay, image, lambda text: say(f"{name}: {text}"),
-                                      period_ms=PING_PERIOD_MS, tcp_sites=sites.SITES, only6=only6, after_s=after_s,
+                                      period_ms=PING_PERIOD_MS, tcp_sites=sites.SITES,
+                                      tcp_period_ms=tcp_period_ms, only6=only6, after_s=after_s,
                                       watch_lookup=False)
 
     def start(self):

@@ -17,14 +17,15 @@ LOOKUP_PATIENCE_S = 10.0
 
 class Experiment:
     """boot(), then move() as often as wanted, then finish(). Or boot_guest(), then for each move start_clients(),
-    move() and finish(). `say` takes a line of progress; `period_ms` is that of the echo requests; with `only6` the
-    guest has IPv6 alone; `after_s`: how long after a move its figures go on; without `watch_lookup` no processor is
-    busy with lookups during a move."""
+    move() and finish(). `say` takes a line of progress; `period_ms` is that of the echo requests, `tcp_period_ms` that
+    of the numbered lines; with `only6` the guest has IPv6 alone; `after_s`: how long after a move its figures go on;
+    without `watch_lookup` no processor is busy with lookups during a move."""
 
-    def __init__(self, lab, overlay, image, say, *, period_ms=PERIOD_MS, tcp_sites=("c",), only6=False,
-                 after_s=AFTER_S, watch_lookup=True):
+    def __init__(self, lab, overlay, image, say, *, period_ms=PERIOD_MS, tcp_sites=("c",), tcp_period_ms=PERIOD_MS,
+                 only6=False, after_s=AFTER_S, watch_lookup=True):
         self._overlay, self._say = overlay, say
         self._lab, self._period_ms, self._tcp_sites, self._after_s = lab, period_ms, tcp_sites, after_s
+        self._tcp_period_ms = tcp_period_ms
         self._watches = watch_lookup and overlay.has_lookup
         self.address = sites.GUEST6 if only6 else sites.GUEST4
         self.guest = Guest(lab, image, only6=only6, watch=overlay.watch_qemu)
@@ -33,7 +34,7 @@ class Experiment:
     def boot(self, site="a"):
         self.boot_guest(site)
         self._say(f"starting the clients: an echo request every {self._period_ms} ms each, a numbered line every "
-                  f"{PERIOD_MS} ms from {', '.join(self._tcp_sites)}")
+                  f"{self._tcp_period_ms} ms from {', '.join(self._tcp_sites)}")
         self.start_clients()
 
     def boot_guest(self, site="a"):
@@ -43,7 +44,7 @@ class Experiment:
     def start_clients(self):
         self.start_pings()
         for name in self._tcp_sites:
-            self.tcps[name] = Probe(self._lab, name, "tcp", self.address, ECHO_PORT)
+            self.tcps[name] = Probe(self._lab, name, "tcp", self.address, ECHO_PORT, period_ms=self._tcp_period_ms)
         self._wait_answers(self.tcps.values())
 
     def start_pings(self):

@@ -37,6 +37,8 @@ def parse_arguments():
     parser.add_argument("--no-watch", action="store_true", help="without rove watch-qemu beside each QEMU")
     parser.add_argument("--after", type=float, default=3.0, metavar="SECONDS",
                         help="how long after a move its figures go on (3); longer than the longest gap")
+    parser.add_argument("--tcp-period", type=float, default=10, metavar="MS",
+                        help="of the numbered lines that each client sends by TCP (10)")
     parser.add_argument("--json", metavar="FILE", help="write every figure to FILE")
     parser.add_argument("--check", action="store_true", help="exit status 1 unless rove is as good as it should be")
     parser.add_argument("--smoke", action="store_true", help="the same with wide limits, for a busy machine")
@@ -67,7 +69,8 @@ def measure(arguments, checks):
             lab = sites.Lab(f"cmp{number}-{os.getpid()}", arguments.wan_emulator)
             stack.callback(lab.close)
             contender = comparison.Contender(system, lab, overlay_of(system, lab, arguments), image, checks.say,
-                                             only6=arguments.ipv6, after_s=arguments.after)
+                                             only6=arguments.ipv6, after_s=arguments.after,
+                                             tcp_period_ms=arguments.tcp_period)
             contender.start()
             contenders.append(contender)
         # Runs first at the end: nothing else may interrupt the labs' own ends.
@@ -83,6 +86,7 @@ def write(arguments, moves):
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump({"schema": 1, "ipv6": arguments.ipv6, "replay": arguments.replay,
+                       "tcp_period_ms": arguments.tcp_period,
                        "watch": not arguments.no_watch, "moves": moves,
                        "summary": comparison.summarize(moves)}, file, indent=2)
             file.write("\n")
