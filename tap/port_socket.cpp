@@ -39,6 +39,7 @@ namespace {
 // Frames that come while the capture thread rests; the kernel counts about 2.3 KB for one of 1,500.
 constexpr int kReceiveBuffer = 4 << 20;
 constexpr std::size_t kTagSize = 4;  // 802.1Q
+constexpr int kDownTold = 3;
 constexpr std::size_t kBufferSize = sizeof(VnetHeader) + kTagSize + kFrameSizeMax + 1;
 
 // Only what goes out to the VM: what the VM sends would cost as much again.
@@ -132,11 +133,12 @@ std::optional<Packet> receive_packet(int fd, Bytes& buffer) {
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
+  // ENETDOWN tells once, before what is queued still, that the device went down or away: both can be under way.
+  int told = 0;
   ssize_t size = -1;
   do {
     size = recvmsg(fd, &message, 0);
-  } while (size < 0 && errno == EINTR);
-  // ENETDOWN and ENXIO tell once that the device went; what was queued before is read first.
+  } while (size < 0 && (errno == EINTR || (errno == ENETDOWN && ++told <= kDownTold)));
   if (size < 0) return std::nullopt;
   if (static_cast<std::size_t>(size) < kHead) return packet;
   VnetHeader header;
