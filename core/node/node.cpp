@@ -19,20 +19,6 @@ NodeIdentity check_identity(NodeIdentity identity) {
   return identity;
 }
 
-std::optional<TimePoint> earlier(std::optional<TimePoint> a, std::optional<TimePoint> b) {
-  if (!a) return b;
-  if (!b) return a;
-  return std::min(*a, *b);
-}
-
-template <typename T>
-std::optional<T> take_front(std::deque<T>& queue) {
-  if (queue.empty()) return std::nullopt;
-  std::optional<T> item{std::move(queue.front())};
-  queue.pop_front();
-  return item;
-}
-
 }  // namespace
 
 std::string_view to_string(NodeEvent::Kind kind) {
@@ -310,23 +296,24 @@ void Node::Impl::handle_timeout(Now now) {
     claims_expire_at = now.steady + kExpireInterval;
     if (claims.expire(now.wall)) refresh_all_views();
   }
-  while (!publications.empty() && publications.front().at <= now.steady) {
-    const LocalVm* vm = vms.find(publications.front().mac);
-    publications.pop_front();
+  while (const auto mac = take_due(publications, now.steady)) {
+    const LocalVm* vm = vms.find(*mac);
     if (vm != nullptr && vm->is_live()) publish(vm->claim);
   }
-  while (!presence_checks.empty() && presence_checks.front().at <= now.steady) {
-    const LocalVm* vm = vms.find(presence_checks.front().mac);
+  while (const auto mac = take_due(presence_checks, now.steady)) {
+    const LocalVm* vm = vms.find(*mac);
     // To all of the bridge, which has been told that the VM is behind our TAP.
     if (vm != nullptr && vm->is_forwarding()) ask_presence(std::nullopt, vm->claim.claim.ips);
-    presence_checks.pop_front();
   }
-  while (!injections.empty() && injections.front().at <= now.steady) {
-    const MacAddress mac = injections.front().mac;
-    injections.pop_front();
-    const LocalVm* vm = vms.find(mac);
-    if (vm != nullptr && vm->is_forwarding()) inject_move(mac);
+  while (const auto mac = take_due(injections, now.steady)) {
+    const LocalVm* vm = vms.find(*mac);
+    if (vm != nullptr && vm->is_forwarding()) inject_move(*mac);
   }
+}
+
+std::optional<MacAddress> Node::Impl::take_due(std::deque<Injection>& queue, TimePoint now) {
+  if (queue.empty() || queue.front().at > now) return std::nullopt;
+  return take_front(queue)->mac;
 }
 
 void Node::Impl::emit(WorkerCommand command) {

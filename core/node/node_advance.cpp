@@ -43,14 +43,8 @@ void Node::Impl::handle_captured_ahead(const MacAddress& mac, std::vector<PortFr
   if (advance == advances.end()) return;  // given up; they are in the port's ring still
   if (state == AheadState::Resumed) return cancel_advance(mac);
   for (PortFrame& frame : frames) {
-    if (frame.frame.size() > config.inner_mtu + kLinkOverhead) {
-      ++counters.frames_not_replayed;
-      continue;
-    }
-    advance->second.sent.insert(hash_bytes(frame.frame));
-    ++counters.frames_replayed_ahead;
-    const std::uint8_t checksum = frame.needs_checksum ? kFlagNeedsChecksum : 0;
-    emit(SendFrame{advance->second.to, static_cast<std::uint8_t>(kForwardedOnce | checksum), std::move(frame.frame)});
+    const bool handed_over = hand_over(advance->second.to, std::move(frame), advance->second.sent);
+    ++(handed_over ? counters.frames_replayed_ahead : counters.frames_not_replayed);
   }
   // What came since its hypervisor left its port is held here: then the path-switch of the new host ends it.
   if (state == AheadState::UpToDate && !is_unplugged(mac)) {
@@ -118,10 +112,7 @@ void Node::handle_captured_ahead(Now now, const MacAddress& vm, std::vector<Port
 }
 
 std::optional<AdvanceRequest> Node::poll_advance_request() {
-  if (impl_->advance_requests.empty()) return std::nullopt;
-  const AdvanceRequest request = impl_->advance_requests.front();
-  impl_->advance_requests.pop_front();
-  return request;
+  return take_front(impl_->advance_requests);
 }
 
 }  // namespace rove

@@ -29,17 +29,19 @@ void Node::Impl::review_detours(Now now) {
   for (auto it = detours.begin(); it != detours.end();) {
     const auto& [mac, known] = *it;
     Detour& detour = it->second;
-    const bool is_live = vms.is_live(mac);
-    if (is_live && !detour.until) {
+    bool is_over = false;
+    if (!vms.is_live(mac)) {
+      is_over = detour.until || !preparations.contains(mac);
+    } else if (detour.ended_until) {
+      is_over = *detour.ended_until <= now.steady;
+    } else {
       const auto hold = holds.find(mac);
-      detour.until = hold == holds.end() ? now.steady : hold->second.until_max;
-    }
-    const bool is_over =
-        is_live ? detour.ended_until && *detour.ended_until <= now.steady : detour.until || !preparations.contains(mac);
-    if (is_live && !detour.ended_until && *detour.until <= now.steady) {
-      bridge_entries.push_back({.mac = mac, .port = detour.port, .held = false});
-      detour.ended_until = now.steady + kDetourRest;
-      refresh_view(mac);
+      if (!detour.until) detour.until = hold == holds.end() ? now.steady : hold->second.until_max;
+      if (*detour.until <= now.steady) {
+        bridge_entries.push_back({.mac = mac, .port = detour.port, .held = false});
+        detour.ended_until = now.steady + kDetourRest;
+        refresh_view(mac);
+      }
     }
     if (!is_over) {
       ++it;
@@ -67,8 +69,7 @@ void Node::Impl::add_detour_view(const MacAddress& mac, VmView& view) const {
 std::optional<TimePoint> Node::Impl::detour_timeout() const {
   std::optional<TimePoint> next;
   for (const auto& [mac, detour] : detours) {
-    const auto at = detour.ended_until ? detour.ended_until : detour.until;
-    if (at && (!next || *at < *next)) next = at;
+    next = earlier(next, detour.ended_until ? detour.ended_until : detour.until);
   }
   return next;
 }
@@ -93,10 +94,7 @@ void Node::handle_bridge_refusal(Now now, const BridgeEntry& entry) {
 }
 
 std::optional<BridgeEntry> Node::poll_bridge_entry() {
-  if (impl_->bridge_entries.empty()) return std::nullopt;
-  const BridgeEntry entry = impl_->bridge_entries.front();
-  impl_->bridge_entries.pop_front();
-  return entry;
+  return take_front(impl_->bridge_entries);
 }
 
 }  // namespace rove

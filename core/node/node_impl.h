@@ -157,6 +157,20 @@ inline constexpr std::size_t kStoppedVmsMax = 64;  // at the same time; of furth
 inline constexpr std::size_t kLinkOverhead = 18;
 inline constexpr std::uint8_t kForwardedOnce = kFlagForwarded | 1U << kFlagHopsShift;
 
+inline std::optional<TimePoint> earlier(std::optional<TimePoint> a, std::optional<TimePoint> b) {
+  if (!a) return b;
+  if (!b) return a;
+  return std::min(*a, *b);
+}
+
+template <typename T>
+std::optional<T> take_front(std::deque<T>& queue) {
+  if (queue.empty()) return std::nullopt;
+  std::optional<T> item{std::move(queue.front())};
+  queue.pop_front();
+  return item;
+}
+
 struct NodeCounters {
   std::uint64_t claims_received = 0;
   std::uint64_t claims_accepted = 0;
@@ -300,6 +314,8 @@ struct Node::Impl {
   // ---- node_replay.cpp
   void begin_replay(Now now, const MacAddress& mac);
   void handle_echo(Now now, const MacAddress& mac);
+  // Sends it on by way of `to`, and notes it among `sent`. False: it is too large for our network.
+  [[nodiscard]] bool hand_over(const NodeId& to, PortFrame frame, FrameHashes& sent);
   void finish_replay(Now now, const MacAddress& mac, std::vector<PortFrame> frames, std::uint64_t missing);
   void hold_unplugged(Now now, const MacAddress& mac);
   void end_unplugged(const MacAddress& mac);
@@ -498,6 +514,8 @@ struct Node::Impl {
     TimePoint at{};
     MacAddress mac;
   };
+  // The next one that is due.
+  [[nodiscard]] static std::optional<MacAddress> take_due(std::deque<Injection>& queue, TimePoint now);
   std::deque<Injection> injections;  // in order of time
   struct StaleCheck {
     TimePoint at{};

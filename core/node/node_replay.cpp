@@ -34,6 +34,14 @@ void Node::Impl::handle_echo(Now now, const MacAddress& mac) {
   if (capture_requests.size() < kOutputsMax) capture_requests.push_back({mac, !continues});
 }
 
+bool Node::Impl::hand_over(const NodeId& to, PortFrame frame, FrameHashes& sent) {
+  if (frame.frame.size() > config.inner_mtu + kLinkOverhead) return false;
+  sent.insert(hash_bytes(frame.frame));
+  const std::uint8_t checksum = frame.needs_checksum ? kFlagNeedsChecksum : 0;
+  emit(SendFrame{to, static_cast<std::uint8_t>(kForwardedOnce | checksum), std::move(frame.frame)});
+  return true;
+}
+
 void Node::Impl::finish_replay(Now now, const MacAddress& mac, std::vector<PortFrame> frames, std::uint64_t missing) {
   const auto replay = replays.find(mac);
   if (replay == replays.end()) return;  // too late, or the VM is back
@@ -49,13 +57,7 @@ void Node::Impl::finish_replay(Now now, const MacAddress& mac, std::vector<PortF
     *handed_over = std::move(advance.mapped().sent);
   }
   for (PortFrame& frame : frames) {
-    if (frame.frame.size() > config.inner_mtu + kLinkOverhead) {
-      ++missing;
-      continue;
-    }
-    handed_over->insert(hash_bytes(frame.frame));
-    const std::uint8_t checksum = frame.needs_checksum ? kFlagNeedsChecksum : 0;
-    emit(SendFrame{to, static_cast<std::uint8_t>(kForwardedOnce | checksum), std::move(frame.frame)});
+    if (!hand_over(to, std::move(frame), *handed_over)) ++missing;
   }
   const std::size_t sent = handed_over->size() - ahead;
   counters.frames_replayed += sent;
@@ -140,12 +142,8 @@ void Node::Impl::expire_replays(Now now) {
 
 std::optional<TimePoint> Node::Impl::replay_timeout() const {
   std::optional<TimePoint> next;
-  for (const auto& [mac, deadline] : replays) {
-    if (!next || deadline < *next) next = deadline;
-  }
-  for (const auto& [mac, advance] : advances) {
-    if (!next || advance.until < *next) next = advance.until;
-  }
+  for (const auto& [mac, deadline] : replays) next = earlier(next, deadline);
+  for (const auto& [mac, advance] : advances) next = earlier(next, advance.until);
   return next;
 }
 
@@ -174,10 +172,7 @@ void Node::handle_captured(Now now, const MacAddress& vm, std::vector<PortFrame>
 }
 
 std::optional<CaptureRequest> Node::poll_capture_request() {
-  if (impl_->capture_requests.empty()) return std::nullopt;
-  const CaptureRequest request = impl_->capture_requests.front();
-  impl_->capture_requests.pop_front();
-  return request;
+  return take_front(impl_->capture_requests);
 }
 
 }  // namespace rove
