@@ -19,23 +19,27 @@ bool AdvanceTable::begin(TimePoint now, const MacAddress& vm, const NodeId& peer
   return true;
 }
 
-void AdvanceTable::cancel(const MacAddress& vm, const NodeId& peer) {
+AdvanceTable::Iterator AdvanceTable::find_of(const MacAddress& vm, const NodeId& peer) {
   const auto known = advances_.find(vm);
-  if (known == advances_.end() || known->second.peer != peer || known->second.shown_until) return;
-  end(known);
+  return known != advances_.end() && known->second.peer == peer ? known : advances_.end();
+}
+
+void AdvanceTable::cancel(const MacAddress& vm, const NodeId& peer) {
+  const auto known = find_of(vm, peer);
+  if (known != advances_.end() && !known->second.shown_until) end(known);
 }
 
 bool AdvanceTable::handle_returned(const MacAddress& vm, const NodeId& peer) {
-  const auto known = advances_.find(vm);
-  if (known == advances_.end() || known->second.peer != peer) return false;
+  const auto known = find_of(vm, peer);
+  if (known == advances_.end()) return false;
   // Else some went there again since.
   if (known->second.keeps_local) set_returned(known->second);
   return true;
 }
 
 void AdvanceTable::handle_switched(const MacAddress& vm, const NodeId& peer) {
-  const auto known = advances_.find(vm);
-  if (known != advances_.end() && known->second.peer == peer && known->second.shown_until) set_returned(known->second);
+  const auto known = find_of(vm, peer);
+  if (known != advances_.end() && known->second.shown_until) set_returned(known->second);
 }
 
 void AdvanceTable::set_returned(Advance& advance) {
@@ -62,8 +66,8 @@ bool AdvanceTable::show(TimePoint now, const MacAddress& vm) {
 
 AdvanceTable::Answer AdvanceTable::keep_forwarded(const MacAddress& vm, const NodeId& from, std::uint8_t flags,
                                                   BytesView frame) {
-  const auto known = advances_.find(vm);
-  if (known == advances_.end() || known->second.peer != from) return Answer::None;
+  const auto known = find_of(vm, from);
+  if (known == advances_.end()) return Answer::None;
   Advance& advance = known->second;
   if (advance.shown_until) return Answer::Deliver;
   if (advance.detoured) return ++advance.delivered % kAdvanceKeptEvery == 0 ? Answer::DeliverTell : Answer::Deliver;
@@ -91,7 +95,7 @@ AdvanceTable::Answer AdvanceTable::keep_local(TimePoint now, const MacAddress& v
   }
   if (fits) return Answer::Kept;
   if (advance.shown_until) {
-    stop_waiting(advance);
+    set_returned(advance);
     return deliver(vm, frame);
   }
   stop_keeping(advance);
@@ -110,11 +114,6 @@ void AdvanceTable::stop_keeping(Advance& advance) {
   advance.keeps_local = false;
   advance.returned = false;  // when it comes, they wait for these again
   if (advance.queued == 0) release(advance.local, /*onward=*/true);
-}
-
-void AdvanceTable::stop_waiting(Advance& advance) {
-  advance.returned = true;
-  release(advance.local, /*onward=*/false);
 }
 
 void AdvanceTable::forget_queued(Advance& advance) {
@@ -163,7 +162,7 @@ void AdvanceTable::expire(TimePoint now) {
       it = end(it);
       continue;
     }
-    if (advance.waits() && now >= advance.returned_until) stop_waiting(advance);
+    if (advance.waits() && now >= advance.returned_until) set_returned(advance);
     if (!advance.shown_until && advance.keeps_local && now - advance.begun >= kAdvanceLocalTime) {
       stop_keeping(advance);
     }

@@ -135,12 +135,14 @@ class AdvanceTable {
   };
   using Iterator = std::map<MacAddress, Advance>::iterator;
 
+  // end(): none that was begun by the peer.
+  [[nodiscard]] Iterator find_of(const MacAddress& vm, const NodeId& peer);
   // It has been seen, and control does not know it yet.
   [[nodiscard]] static bool is_awaited(const Advance& advance) { return advance.shown_until && !advance.claimed; }
   // Behind what is released already.
   [[nodiscard]] Answer deliver(const MacAddress& vm, BytesView frame);
   void stop_keeping(Advance& advance);
-  void stop_waiting(Advance& advance);
+  // All that is waited for has come back, or is waited for no longer.
   void set_returned(Advance& advance);
   void forget_queued(Advance& advance);
   bool push(std::deque<HeldFrame>& frames, HeldFrame frame);

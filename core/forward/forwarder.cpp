@@ -122,6 +122,12 @@ struct Forwarder::Impl {
     return true;
   }
 
+  void seal_to(TimePoint now, const NodeId& peer, std::uint8_t flags, BytesView frame, const FrameInfo& info,
+               DatagramBatch& out) {
+    WorkerSession* session = sessions.find_current(now, peer);
+    if (session == nullptr || !seal(*session, flags, frame, info, out)) drop(DropReason::NoSession);
+  }
+
   // ---- from the TAP -----------------------------------------------------------------------------
 
   // Its answers to our probes are for control: by ARP to the TAP's own MAC, which is no VM's; an advertisement to all
@@ -385,8 +391,7 @@ struct Forwarder::Impl {
     if (vm == nullptr) {
       drop(DropReason::Misdirected);
     } else if (kept->onward) {
-      WorkerSession* session = sessions.find_current(now, vm->owner);
-      if (session == nullptr || !seal(*session, held.flags, held.frame, *info, out)) drop(DropReason::NoSession);
+      seal_to(now, vm->owner, held.flags, held.frame, *info, out);
     } else if (held.from.is_zero() || (source != nullptr && source->place == VmView::Place::Local)) {
       give_home(held.flags, held.frame, *vm);
     } else {
@@ -427,9 +432,7 @@ struct Forwarder::Impl {
       const auto failure = send_on(now, held->flags, held->frame, *info, *vm, out);
       if (failure) drop(*failure);
     } else {
-      WorkerSession* session = sessions.find_current(now, vm->owner);
-      if (session == nullptr || !seal(*session, held->flags & kFlagNeedsChecksum, held->frame, *info, out))
-        drop(DropReason::NoSession);
+      seal_to(now, vm->owner, held->flags & kFlagNeedsChecksum, held->frame, *info, out);
     }
     return std::nullopt;
   }
@@ -562,8 +565,7 @@ struct Forwarder::Impl {
     ROVE_CHECK((command.flags & ~(kFlagNeedsChecksum | kFlagForwarded | kFlagHopsMask)) == 0);
     const Result<FrameInfo> info = parse_frame(command.frame);
     if (!info) return drop(DropReason::BadFrame);
-    WorkerSession* session = sessions.find_current(now, command.peer);
-    if (session == nullptr || !seal(*session, command.flags, command.frame, *info, out)) drop(DropReason::NoSession);
+    seal_to(now, command.peer, command.flags, command.frame, *info, out);
   }
 
   void handle_end_hold(TimePoint now, const MacAddress& mac) {

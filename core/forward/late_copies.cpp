@@ -4,7 +4,7 @@ namespace rove {
 
 void LateCopies::begin(TimePoint now, const MacAddress& vm, const NodeId& peer) {
   expire(now);
-  if (vms_.size() >= kLateVmsMax && !vms_.contains(vm)) return;
+  if (vms_.size() >= kAdvancesMax && !vms_.contains(vm)) return;
   vms_[vm] = {.peer = peer, .until = now + kLateTime, .ended = false, .frames = {}};
 }
 
@@ -19,7 +19,7 @@ bool LateCopies::is_copy(TimePoint now, const MacAddress& vm, const NodeId& peer
   if (known == vms_.end() || known->second.peer != peer) return false;
   Vm& late = known->second;
   if (late.ended) return late.frames.erase(frame_hash) > 0;
-  if (late.frames.size() < kLateFramesMax) late.frames.insert(frame_hash);
+  if (late.frames.size() < kAdvanceForwardedMax) late.frames.insert(frame_hash);
   return false;
 }
 

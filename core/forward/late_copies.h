@@ -2,22 +2,21 @@
 // it: each frame counts once. docs/protocol.md §2.2.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 #include <map>
 
 #include "core/base/address.h"
 #include "core/base/ids.h"
 #include "core/base/time.h"
+#include "core/forward/advance_table.h"
 #include "core/forward/vm_map.h"
 
 namespace rove {
 
-inline constexpr std::size_t kLateVmsMax = 64;
-inline constexpr std::size_t kLateFramesMax = 1024 + 64;  // as many as the old host hands over
 // The old host's replay has ended long before.
 inline constexpr std::chrono::seconds kLateTime{2};
 
-// One worker. Allocates for these frames only.
+// One worker. Allocates for these frames only; bounded as an AdvanceTable is.
 class LateCopies {
  public:
   // What every forwarded frame asks.
