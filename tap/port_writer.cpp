@@ -10,7 +10,6 @@
 #include <array>
 #include <cerrno>
 
-#include "tap/checksum_place.h"
 #include "tap/vnet_header.h"
 
 namespace rove {
@@ -23,18 +22,14 @@ PortWriter::PortWriter()
 }
 
 bool PortWriter::write(unsigned ifindex, BytesView frame, bool needs_checksum) {
-  VnetHeader header;
-  if (needs_checksum) {
-    const auto place = find_checksum_place(frame);
-    if (!place) return false;
-    header = {.flags = kVnetNeedsChecksum, .csum_start = place->start, .csum_offset = place->offset};
-  }
+  auto header = make_vnet_header(frame, needs_checksum);
+  if (!header) return false;
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
   address.sll_protocol = htons(ETH_P_ALL);  // the kernel takes it from the frame
   address.sll_ifindex = static_cast<int>(ifindex);
   std::array<iovec, 2> parts{
-      {{&header, sizeof header}, {const_cast<std::uint8_t*>(frame.data()), frame.size()}}};  // sendmsg() only reads
+      {{&*header, sizeof *header}, {const_cast<std::uint8_t*>(frame.data()), frame.size()}}};  // sendmsg() only reads
   msghdr message{};
   message.msg_name = &address;
   message.msg_namelen = sizeof address;
@@ -44,7 +39,7 @@ bool PortWriter::write(unsigned ifindex, BytesView frame, bool needs_checksum) {
   do {
     size = sendmsg(fd_.get(), &message, 0);
   } while (size < 0 && errno == EINTR);
-  return size == static_cast<ssize_t>(frame.size() + sizeof header);
+  return size == static_cast<ssize_t>(frame.size() + sizeof *header);
 }
 
 }  // namespace rove

@@ -14,7 +14,6 @@
 #include <system_error>
 
 #include "core/forward/batch.h"
-#include "tap/checksum_place.h"
 #include "tap/links.h"
 #include "tap/system_random.h"
 #include "tap/vnet_header.h"
@@ -116,22 +115,16 @@ std::size_t TapQueue::read(MutableBytes buffer) {
 }
 
 bool TapQueue::write(BytesView frame, bool needs_checksum) {
-  VnetHeader header;
-  if (needs_checksum) {
-    const auto place = find_checksum_place(frame);
-    if (!place) return false;
-    header.flags = kVnetNeedsChecksum;
-    header.csum_start = place->start;
-    header.csum_offset = place->offset;
-  }
+  auto header = make_vnet_header(frame, needs_checksum);
+  if (!header) return false;
   // writev() does not write to it.
-  std::array<iovec, 2> parts{vector_of(&header, sizeof header),
+  std::array<iovec, 2> parts{vector_of(&*header, sizeof *header),
                              vector_of(const_cast<std::uint8_t*>(frame.data()), frame.size())};
   ssize_t size = -1;
   do {
     size = writev(fd(), parts.data(), parts.size());
   } while (size < 0 && errno == EINTR);
-  return size == static_cast<ssize_t>(frame.size() + sizeof header);
+  return size == static_cast<ssize_t>(frame.size() + sizeof *header);
 }
 
 TapDevice open_tap(const TapOptions& options, Random& random) {

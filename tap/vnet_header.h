@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+
+#include "core/base/bytes.h"
 
 namespace rove {
 
@@ -18,5 +21,9 @@ struct VnetHeader {
 };
 static_assert(sizeof(VnetHeader) == 10);
 inline constexpr std::uint8_t kVnetNeedsChecksum = 1;  // VIRTIO_NET_HDR_F_NEEDS_CSUM
+
+// Of a whole frame to be written. `needs_checksum`: its TCP or UDP checksum is that of the pseudo-header only; nullopt:
+// there is none to be found.
+[[nodiscard]] std::optional<VnetHeader> make_vnet_header(BytesView frame, bool needs_checksum);
 
 }  // namespace rove
