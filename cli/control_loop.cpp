@@ -16,8 +16,8 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <vector>
 
@@ -93,7 +93,7 @@ struct ControlLoop::Impl {
     const bool is_vm_port = !error && master.filename() == p.options.config.bridge && ifindex != p.tap_ifindex &&
                             std::filesystem::exists(device / "tun_flags", error);
     if (!is_vm_port) return 0;
-    expected_ports[vm] = ifindex;
+    with_port.insert(vm);
     p.capture->follow(vm, ifindex, /*expected=*/true);
     return ifindex;
   }
@@ -104,10 +104,10 @@ struct ControlLoop::Impl {
     if (p.capture == nullptr || !event.vm) return;
     const bool came =
         event.kind == Kind::VmMovedHere || event.kind == Kind::VmReclaimed || event.kind == Kind::VmClaimed;
-    if (came || event.kind == Kind::VmPrepareEnded) expected_ports.erase(*event.vm);
+    if (came || event.kind == Kind::VmPrepareEnded) with_port.erase(*event.vm);
     const bool left =
         event.kind == Kind::VmForwardingEnded || event.kind == Kind::VmReleased || event.kind == Kind::VmPrepareEnded;
-    if (left && !expected_ports.contains(*event.vm)) p.capture->forget(*event.vm);
+    if (left && !with_port.contains(*event.vm)) p.capture->forget(*event.vm);
   }
 
   // ---- what wakes the loop ---------------------------------------------------------------------
@@ -417,7 +417,7 @@ struct ControlLoop::Impl {
 
   ControlLoopParts p;
   EventLog event_log;
-  std::map<MacAddress, unsigned> expected_ports;  // ifindex, of VMs that were prepared for with a port
+  std::set<MacAddress> with_port;  // VMs that were prepared for with a port, and have not come
   FdbWriter fdb_writer;
   std::vector<WorkerEvent> worker_events;  // of the turn under way
   std::deque<FdbEvent> bridge_events;
