@@ -64,6 +64,13 @@ struct Scene {
     }
     return 0;
   }
+  // All that the one sent came to the other, and nothing twice.
+  static const SimVm::Received& check_once(const SimVm& from, const SimVm& to) {
+    const SimVm::Received& received = to.received().at(from.ip());
+    CHECK(received.numbers.size() == from.sent_to(to.ip()));
+    CHECK(received.duplicates == 0);
+    return received;
+  }
   void check_agreement() {
     for (const std::string& problem : world.find_disagreements()) FAIL_CHECK(problem);
   }
@@ -245,9 +252,7 @@ TEST_CASE("sim: a VM that is expected gets what came in its pause at its first s
     world.run_for(5s);
 
     for (const SimVm* sender : {&beside, &third}) {
-      const SimVm::Received& received = moving.received().at(sender->ip());
-      CHECK(received.numbers.size() == sender->sent_to(moving.ip()));
-      CHECK(received.duplicates == 0);
+      const SimVm::Received& received = scene.check_once(*sender, moving);
       // Without, its neighbours' frames may overtake what they sent to the old host before.
       if (sender == &third || has_port) CHECK(received.overtaken == 0);
     }
@@ -273,11 +278,7 @@ TEST_CASE("sim: a VM that goes on where it was gets what came in its pause once,
   world.host(0).note_running(moving.mac());
   world.run_for(5s);
 
-  for (const std::size_t sender : {1U, 2U}) {
-    const SimVm::Received& received = moving.received().at(world.vm(sender).ip());
-    CHECK(received.numbers.size() == world.vm(sender).sent_to(moving.ip()));
-    CHECK(received.duplicates == 0);
-  }
+  for (const std::size_t sender : {1U, 2U}) (void)scene.check_once(world.vm(sender), moving);
   CHECK(scene.counter(0, "frames_replayed_ahead") > 0);
   scene.check_agreement();
 }
@@ -302,11 +303,7 @@ TEST_CASE("sim: what was handed over to a host goes to another one all the same,
   left.close();
   world.run_for(5s);
 
-  for (const std::size_t sender : {1U, 3U}) {
-    const SimVm::Received& received = moving.received().at(world.vm(sender).ip());
-    CHECK(received.numbers.size() == world.vm(sender).sent_to(moving.ip()));
-    CHECK(received.duplicates == 0);
-  }
+  for (const std::size_t sender : {1U, 3U}) (void)scene.check_once(world.vm(sender), moving);
   scene.check_agreement();
 }
 
