@@ -318,6 +318,8 @@ struct Node::Impl {
   [[nodiscard]] bool hand_over(const NodeId& to, PortFrame frame, FrameHashes& sent);
   void finish_replay(Now now, const MacAddress& mac, std::vector<PortFrame> frames, std::uint64_t missing);
   void hold_unplugged(Now now, const MacAddress& mac);
+  // The number of its hold that is under way since it was unplugged, or else a new one.
+  [[nodiscard]] std::uint64_t continue_unplugged(Now now, const MacAddress& mac);
   void end_unplugged(const MacAddress& mac);
   [[nodiscard]] bool is_unplugged(const MacAddress& mac) const;
   void handle_early_switch(Now now, const EarlySwitch& early);

@@ -18,9 +18,7 @@ namespace rove {
 void Node::Impl::begin_replay(Now now, const MacAddress& mac) {
   const TimePoint until = now.steady + kReplayTime;
   // The hold of an unplugged VM goes on: what it keeps comes after the replay.
-  const auto unplugged = holds.find(mac);
-  const bool goes_on = unplugged != holds.end() && unplugged->second.unplugged && now.steady < unplugged->second.until;
-  holds[mac] = {goes_on ? unplugged->second.id : ++last_hold, until, until, false};
+  holds[mac] = {continue_unplugged(now, mac), until, until, false};
   replays[mac] = now.steady + kCaptureTime;
   // Behind the frames that move the bridge's entry: what is captured is all that the old port will get.
   emit(Echo{mac});
@@ -84,8 +82,15 @@ void Node::Impl::handle_early_switch(Now now, const EarlySwitch& early) {
 // there will be.
 void Node::Impl::hold_unplugged(Now now, const MacAddress& mac) {
   const TimePoint until = now.steady + kUnpluggedTime;
-  holds[mac] = {++last_hold, until, until, true};
+  // The bridge and the port both tell of it: a new hold would release what waits in the first.
+  holds[mac] = {continue_unplugged(now, mac), until, until, true};
   refresh_view(mac);
+}
+
+std::uint64_t Node::Impl::continue_unplugged(Now now, const MacAddress& mac) {
+  const auto known = holds.find(mac);
+  const bool goes_on = known != holds.end() && known->second.unplugged && now.steady < known->second.until;
+  return goes_on ? known->second.id : ++last_hold;
 }
 
 void Node::Impl::end_unplugged(const MacAddress& mac) {

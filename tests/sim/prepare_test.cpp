@@ -261,6 +261,32 @@ TEST_CASE("sim: a VM that is expected gets what came in its pause at its first s
   }
 }
 
+TEST_CASE("sim: what a neighbour sends while its port is closed, of which there are two signs, comes to the VM") {
+  Scene scene;
+  World& world = scene.world;
+  world.migrate(1, 0);
+  world.run_for(2s);
+  REQUIRE(scene.prepare(1));
+  SimVm& moving = world.vm(0);
+  SimVm& beside = world.vm(1);
+  scene.talk(beside, moving, 100ms);  // it knows where to send
+  world.run_for(1s);
+
+  const SimVm::Left left = moving.pause();
+  world.host(0).note_stopped(moving.mac());
+  world.run_for(20ms);
+  scene.talk(beside, moving, 1ms, 50us);
+  world.time().after(325us, [&left] { left.close(); });
+  world.run_for(20ms);
+  moving.plug(world.host(1).bridge());
+  world.set_place(0, 1);
+  moving.announce_arrival();
+  world.run_for(5s);
+
+  CHECK(scene.check_once(beside, moving).overtaken == 0);
+  scene.check_agreement();
+}
+
 TEST_CASE("sim: a VM that goes on where it was gets what came in its pause once, though it was handed over") {
   Scene scene;
   World& world = scene.world;

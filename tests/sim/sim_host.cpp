@@ -9,6 +9,8 @@ namespace rove::sim {
 namespace {
 
 constexpr std::size_t kBatch = 256;
+// From the bridge's word that a VM's port is gone to the port's own.
+constexpr std::chrono::microseconds kCloseLatency{200};
 
 MacAddress tap_mac_of(const Endpoint& endpoint) {
   MacAddress mac{{0x06, 0x00, 0, 0, 0, 0}};
@@ -38,6 +40,7 @@ SimHost::SimHost(VirtualTime& time, Underlay& underlay, const TestNetwork& netwo
                 node_->note_port(mac, gone || port == tap_port_ ? 0 : port);
                 node_->handle_bridge_event(now(), {mac, port == tap_port_, gone});
                 turn();
+                if (gone && port != tap_port_) note_closed(mac, port);
               }),
       snapshot_(std::make_shared<const Snapshot>()),
       sending_(kBatch),
@@ -116,6 +119,14 @@ void SimHost::note_stopped(const MacAddress& mac) {
 void SimHost::note_running(const MacAddress& mac) {
   if (streams_.erase(mac) > 0) node_->handle_captured_ahead(now(), mac, {}, AheadState::Resumed);
   turn();
+}
+
+void SimHost::note_closed(const MacAddress& mac, Bridge::Port port) {
+  time_.after(kCloseLatency, [this, mac, port] {
+    if (node_ == nullptr || ports_[mac] != port) return;
+    node_->handle_port_closed(now(), mac);
+    turn();
+  });
 }
 
 void SimHost::lookup(const VmAddress& address, bool refresh, LookupCallback callback) {

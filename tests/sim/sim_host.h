@@ -62,6 +62,7 @@ class SimHost {
   void note_running(const MacAddress& mac);
 
  private:
+  void note_closed(const MacAddress& mac, Bridge::Port port);
   void handle_datagram(const Endpoint& from, const Bytes& datagram);
   void handle_tap_frame(const Bytes& frame);
   // After any input: carries outputs between the parts until nothing moves, then sets the timer.
