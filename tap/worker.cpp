@@ -23,6 +23,7 @@
 #include <thread>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "core/base/check.h"
 #include "core/base/mailbox.h"
@@ -35,6 +36,10 @@ namespace {
 
 constexpr std::size_t kCommandsPerTurn = 256;
 constexpr std::size_t kFramesPerTurn = 64;
+constexpr std::size_t kFramesBeforeEcho = 1024;  // more than a TAP's queue holds
+// Frames that wait for others are given up on when all that has arrived meanwhile has been read, or so much later: a
+// busy processor keeps us from reading, not them from coming.
+constexpr std::chrono::milliseconds kBacklogMax{100};
 // Frames of one batch of datagrams, each packed to the brim.
 constexpr std::size_t kFrameSlots = kUdpBatch * kPackedFramesMax;
 // handle_datagram() wants kPackedFramesMax free slots; twice as many let a batch collect before it is sent.
@@ -57,8 +62,9 @@ struct Worker::Impl {
   void turn();
   void wait();
   void handle_commands();
-  void handle_datagrams(UdpSocket& socket);
+  bool handle_datagrams(UdpSocket& socket);  // whether nothing is left to read
   void handle_frames();
+  void handle_echoes();
   void release_held();
   void write_frame(BytesView frame, bool needs_checksum, unsigned port);
   void send_outgoing();
@@ -96,6 +102,8 @@ struct Worker::Impl {
   DatagramBatch outgoing{kDatagramSlots};
   WorkerCounters counters;  // its `forwarder` stays empty: the Forwarder has them
   TimePoint now{};
+  std::vector<Echo> echoes;        // of this turn's commands: answered when the TAP has been read empty
+  TimePoint caught_up{};           // all datagrams that arrived before it have been handled
   std::array<pollfd, 4> polled{};  // wake_fd, TAP, IPv4, IPv6
 
   std::thread thread;  // last: the rest exists when it starts
@@ -139,9 +147,15 @@ void Worker::Impl::turn() {
   handle_commands();
   release_held();
   // An error condition counts as ready: reading tells of it, or takes it away.
-  if (polled[2].revents != 0) handle_datagrams(*sockets.v4);
-  if (polled[3].revents != 0) handle_datagrams(*sockets.v6);
-  if (polled[1].revents != 0) handle_frames();
+  // poll() was some time ago: what has come since may be what frames wait for that are about to be given up on.
+  const auto deadline = forwarder.poll_timeout();
+  const bool is_due = deadline && *deadline <= now;
+  const bool v4_read = (polled[2].revents == 0 && !is_due) || !sockets.v4 || handle_datagrams(*sockets.v4);
+  const bool v6_read = (polled[3].revents == 0 && !is_due) || !sockets.v6 || handle_datagrams(*sockets.v6);
+  caught_up = std::max(caught_up, v4_read && v6_read ? now : now - kBacklogMax);
+  release_held();
+  if (polled[1].revents != 0 || !echoes.empty()) handle_frames();
+  handle_echoes();
   send_outgoing();
   publish();
 }
@@ -175,6 +189,10 @@ void Worker::Impl::handle_commands() {
       write_frame(write->frame, false, forwarder.port_for(write->frame));
       continue;
     }
+    if (const Echo* echo = std::get_if<Echo>(&*command)) {
+      echoes.push_back(*echo);
+      continue;
+    }
     if (outgoing.full()) send_outgoing();
     forwarder.handle_command(now, std::move(*command), outgoing);
     release_held();
@@ -182,8 +200,9 @@ void Worker::Impl::handle_commands() {
   if (snapshot_kept.load(std::memory_order_relaxed) && snapshot_kept.exchange(false, std::memory_order_acq_rel)) wake();
 }
 
-void Worker::Impl::handle_datagrams(UdpSocket& socket) {
-  for (const UdpSocket::Received& received : socket.receive()) {
+bool Worker::Impl::handle_datagrams(UdpSocket& socket) {
+  const std::span<UdpSocket::Received> batch = socket.receive();
+  for (const UdpSocket::Received& received : batch) {
     if (outgoing.slots().size() > kDatagramSlots - kPackedFramesMax) send_outgoing();
     forwarder.handle_datagram(now, received.from, received.datagram, incoming, outgoing);
   }
@@ -191,10 +210,11 @@ void Worker::Impl::handle_datagrams(UdpSocket& socket) {
   for (const FrameBatch::Entry& entry : incoming.frames()) write_frame(entry.frame, entry.needs_checksum, entry.port);
   incoming.clear();
   release_held();
+  return batch.size() < kUdpBatch;
 }
 
 void Worker::Impl::handle_frames() {
-  for (std::size_t i = 0; i < kFramesPerTurn; ++i) {
+  for (std::size_t i = 0; i < (echoes.empty() ? kFramesPerTurn : kFramesBeforeEcho); ++i) {
     const std::size_t size = tap.read(frame_buffer);
     if (size == 0) return;
     if (outgoing.full()) send_outgoing();
@@ -203,8 +223,13 @@ void Worker::Impl::handle_frames() {
   }
 }
 
+void Worker::Impl::handle_echoes() {
+  for (const Echo& echo : echoes) forwarder.handle_command(now, echo, outgoing);
+  echoes.clear();
+}
+
 void Worker::Impl::release_held() {
-  while (forwarder.has_released(now)) {
+  while (forwarder.has_released(caught_up)) {
     if (outgoing.full()) send_outgoing();
     if (const auto frame = forwarder.release(now, outgoing))
       write_frame(frame->frame, frame->needs_checksum, frame->port);

@@ -80,8 +80,7 @@ AdvanceTable::Answer AdvanceTable::keep_forwarded(const MacAddress& vm, const No
   return advance.forwarded.size() % kAdvanceKeptEvery == 0 ? Answer::KeptTell : Answer::Kept;
 }
 
-AdvanceTable::Answer AdvanceTable::keep_local(TimePoint now, const MacAddress& vm, BytesView frame) {
-  expire(now);
+AdvanceTable::Answer AdvanceTable::keep_local(const MacAddress& vm, BytesView frame) {
   const auto known = advances_.find(vm);
   if (known == advances_.end()) return Answer::None;
   Advance& advance = known->second;

@@ -78,10 +78,11 @@ class AdvanceTable {
     DeliverTell,
   };
   [[nodiscard]] Answer keep_forwarded(const MacAddress& vm, const NodeId& from, std::uint8_t flags, BytesView frame);
-  [[nodiscard]] Answer keep_local(TimePoint now, const MacAddress& vm, BytesView frame);
+  [[nodiscard]] Answer keep_local(const MacAddress& vm, BytesView frame);
 
   [[nodiscard]] std::optional<AdvanceFrame> take_released();
   [[nodiscard]] bool has_released() const { return !released_.empty(); }
+  // What has waited too long. As HoldTable's time: when all that arrived before `now` has been handed in.
   void expire(TimePoint now);
   [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
 

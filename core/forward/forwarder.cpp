@@ -158,18 +158,18 @@ struct Forwarder::Impl {
       // The bridge has delivered it already, unless the VM has left its port, or came so lately that this frame was
       // given to us before.
       if (destination->hold.unplugged) {
-        (void)hold(now, *info, *destination, NodeId{}, 0, frame);
+        (void)hold(*info, *destination, NodeId{}, 0, frame);
       } else if (destination->detoured) {
-        handle_detoured(now, frame, *info, *destination);
+        handle_detoured(frame, *info, *destination);
       } else if (now < std::max(destination->hold.until_max, destination->home_until)) {
-        send_home(now, 0, frame, *info, *destination);
+        send_home(0, frame, *info, *destination);
       } else {
         flooded.push(now, info->destination, frame);
       }
       return;
     }
-    if (!advances.empty() && keep_local(now, *info, *destination, frame)) return;
-    if (holds.concerns(now, *destination) && hold(now, *info, *destination, NodeId{}, 0, frame)) return;
+    if (!advances.empty() && keep_local(*info, *destination, frame)) return;
+    if (holds.concerns(*destination) && hold(*info, *destination, NodeId{}, 0, frame)) return;
     WorkerSession* session = sessions.find_current(now, destination->owner);
     if (session == nullptr || !seal(*session, 0, frame, *info, out)) return punt(frame);
     if (routes_used.admit(now, info->destination)) notify(RouteUsed{info->destination});
@@ -247,8 +247,8 @@ struct Forwarder::Impl {
         return drop(DropReason::Returned);
       }
       if (source != nullptr && source->place == VmView::Place::Local) {
-        if (destination->hold.unplugged && hold(now, *info, *destination, NodeId{}, flags, frame)) return;
-        return send_home(now, flags, frame, *info, *destination);
+        if (destination->hold.unplugged && hold(*info, *destination, NodeId{}, flags, frame)) return;
+        return send_home(flags, frame, *info, *destination);
       }
     } else {
       const bool proven = source != nullptr && source->place == VmView::Place::Remote &&
@@ -259,11 +259,11 @@ struct Forwarder::Impl {
       return handle_misdirected(now, session, flags, frame, *info, *destination, relay);
     }
     if (destination != nullptr && now < destination->takeover_until) note_takeover(now, session, flags, *info);
-    if (destination != nullptr && holds.concerns(now, *destination)) {
+    if (destination != nullptr && holds.concerns(*destination)) {
       // What comes by the old host is older than what comes straight from its sender.
       if ((flags & kFlagForwarded) != 0 && !destination->hold.unplugged) {
-        holds.handle_forwarded(now, info->destination, *destination);
-      } else if (hold(now, *info, *destination, session.peer(), flags, frame)) {
+        holds.handle_forwarded(info->destination, *destination);
+      } else if (hold(*info, *destination, session.peer(), flags, frame)) {
         return;
       }
     }
@@ -285,8 +285,7 @@ struct Forwarder::Impl {
   // A frame for a VM that is not here: sent on while it left only lately, and never written to the TAP.
   void handle_misdirected(TimePoint now, WorkerSession& session, std::uint8_t flags, BytesView frame,
                           const FrameInfo& info, const VmView& vm, DatagramBatch& relay) {
-    const bool held =
-        now < vm.forward_until && holds.concerns(now, vm) && hold(now, info, vm, session.peer(), flags, frame);
+    const bool held = now < vm.forward_until && holds.concerns(vm) && hold(info, vm, session.peer(), flags, frame);
     const std::optional<DropReason> failure = held ? std::nullopt : send_on(now, flags, frame, info, vm, relay);
     if (session.budget().admit_misdirected(now, info.destination)) {
       notify(MisdirectedFrame{session.peer(), info.destination, !failure});
@@ -333,8 +332,8 @@ struct Forwarder::Impl {
   }
 
   // True: the frame is dealt with.
-  bool keep_local(TimePoint now, const FrameInfo& info, const VmView& vm, BytesView frame) {
-    switch (advances.keep_local(now, info.destination, frame)) {
+  bool keep_local(const FrameInfo& info, const VmView& vm, BytesView frame) {
+    switch (advances.keep_local(info.destination, frame)) {
       case AdvanceTable::Answer::Kept: ++counters.frames_kept_ahead; return true;
       case AdvanceTable::Answer::Deliver: give_home(0, frame, vm); return true;
       default: return false;
@@ -342,10 +341,10 @@ struct Forwarder::Impl {
   }
 
   // From another VM of this host to one that has come just now. The bridge has not delivered it.
-  void handle_detoured(TimePoint now, BytesView frame, const FrameInfo& info, const VmView& vm) {
-    if (!advances.empty() && keep_local(now, info, vm, frame)) return;
-    if (holds.concerns(now, vm) && hold(now, info, vm, NodeId{}, 0, frame)) return;
-    send_home(now, 0, frame, info, vm);
+  void handle_detoured(BytesView frame, const FrameInfo& info, const VmView& vm) {
+    if (!advances.empty() && keep_local(info, vm, frame)) return;
+    if (holds.concerns(vm) && hold(info, vm, NodeId{}, 0, frame)) return;
+    send_home(0, frame, info, vm);
   }
 
   bool keep_ahead(TimePoint now, WorkerSession& session, std::uint8_t flags, MutableBytes frame, const FrameInfo& info,
@@ -404,15 +403,14 @@ struct Forwarder::Impl {
   // ---- the order of frames for a VM that moved --------------------------------------------------
 
   // False: it may go on at once.
-  bool hold(TimePoint now, const FrameInfo& info, const VmView& vm, const NodeId& from, std::uint8_t flags,
-            BytesView frame) {
-    if (!holds.keep(now, info.destination, vm, from, flags, frame)) return false;
+  bool hold(const FrameInfo& info, const VmView& vm, const NodeId& from, std::uint8_t flags, BytesView frame) {
+    if (!holds.keep(info.destination, vm, from, flags, frame)) return false;
     ++counters.frames_held;
     return true;
   }
 
   std::optional<Released> release(TimePoint now, DatagramBatch& out) {
-    std::optional<HeldFrame> held = holds.take_released(now);
+    std::optional<HeldFrame> held = holds.take_released();
     if (!held) return std::nullopt;
     if (held->flags == kFlagMarker) {
       const Result<Marker> marker = decode_marker(held->frame);
@@ -424,7 +422,7 @@ struct Forwarder::Impl {
     if (!info || vm == nullptr) {
       drop(DropReason::Misdirected);
     } else if (vm->place == VmView::Place::Local && held->from.is_zero()) {
-      send_home(now, held->flags & kFlagNeedsChecksum, held->frame, *info, *vm);
+      send_home(held->flags & kFlagNeedsChecksum, held->frame, *info, *vm);
     } else if (vm->place == VmView::Place::Local) {
       const bool needs_checksum = prepare_delivery(held->flags, held->frame, *info);
       return Released{std::move(held->frame), needs_checksum, detour_port(*vm)};
@@ -438,9 +436,9 @@ struct Forwarder::Impl {
   }
 
   // From a VM of this host to another one: not by the TAP, or the bridge would learn that its source is behind it.
-  void send_home(TimePoint now, std::uint8_t flags, BytesView frame, const FrameInfo& info, const VmView& vm) {
+  void send_home(std::uint8_t flags, BytesView frame, const FrameInfo& info, const VmView& vm) {
     if (vm.place != VmView::Place::Local) return drop(DropReason::BadForward);
-    if ((flags & kFlagForwarded) != 0 && holds.concerns(now, vm)) holds.handle_forwarded(now, info.destination, vm);
+    if ((flags & kFlagForwarded) != 0 && holds.concerns(vm)) holds.handle_forwarded(info.destination, vm);
     give_home(flags, frame, vm);
   }
 
@@ -468,24 +466,23 @@ struct Forwarder::Impl {
     switch (marker->kind) {
       case MarkerKind::ReplayEnd:
         if (!local || !from_previous) return drop(DropReason::BadMarker);
-        if (holds.concerns(now, *vm)) holds.handle_replay_end(now, marker->vm, *vm);
+        if (holds.concerns(*vm)) holds.handle_replay_end(marker->vm, *vm);
         return;
       case MarkerKind::SwitchAhead:
         if (!local || !own) return drop(DropReason::BadMarker);
-        if (holds.concerns(now, *vm)) holds.handle_switch_ahead(now, marker->vm, *vm, marker->origin);
+        if (holds.concerns(*vm)) holds.handle_switch_ahead(marker->vm, *vm, marker->origin);
         return;
       case MarkerKind::PathSwitch:
         if (local && from_previous && marker->origin == snapshot->own_id) {
           advances.handle_switched(marker->vm, session.peer());
-          if (holds.concerns(now, *vm)) holds.handle_path_switch(now, marker->vm, *vm, NodeId{});
+          if (holds.concerns(*vm)) holds.handle_path_switch(marker->vm, *vm, NodeId{});
         } else if (local && from_previous && !own) {
-          if (holds.concerns(now, *vm)) holds.handle_path_switch(now, marker->vm, *vm, marker->origin);
+          if (holds.concerns(*vm)) holds.handle_path_switch(marker->vm, *vm, marker->origin);
         } else if (local && own) {
           if (session.budget().admit_misdirected(now, marker->vm)) notify(EarlySwitch{session.peer(), marker->vm});
         } else if (!local && own && now < vm->forward_until) {
           // Behind the peer's frames, which may be waiting.
-          const bool kept =
-              holds.concerns(now, *vm) && holds.keep(now, marker->vm, *vm, session.peer(), kFlagMarker, plaintext);
+          const bool kept = holds.concerns(*vm) && holds.keep(marker->vm, *vm, session.peer(), kFlagMarker, plaintext);
           if (!kept) pass_marker(now, *marker, relay);
         } else {
           drop(DropReason::BadMarker);
@@ -544,7 +541,7 @@ struct Forwarder::Impl {
       const VmView* vm = find_vm(flood.vm);
       const bool left = vm != nullptr && (vm->hold.unplugged || vm->place == VmView::Place::Remote);
       const Result<FrameInfo> info = parse_frame(flood.frame);
-      return left && info && holds.concerns(now, *vm) && hold(now, *info, *vm, NodeId{}, 0, flood.frame);
+      return left && info && holds.concerns(*vm) && hold(*info, *vm, NodeId{}, 0, flood.frame);
     });
   }
 
@@ -568,9 +565,9 @@ struct Forwarder::Impl {
     seal_to(now, command.peer, command.flags, command.frame, *info, out);
   }
 
-  void handle_end_hold(TimePoint now, const MacAddress& mac) {
+  void handle_end_hold(const MacAddress& mac) {
     const VmView* vm = find_vm(mac);
-    if (vm != nullptr && holds.concerns(now, *vm)) holds.handle_replay_end(now, mac, *vm);
+    if (vm != nullptr && holds.concerns(*vm)) holds.handle_replay_end(mac, *vm);
   }
 
   ForwarderCounters counters;
@@ -610,15 +607,15 @@ void Forwarder::handle_command(TimePoint now, WorkerCommand command, DatagramBat
   } else if (const SendMarker* marker = std::get_if<SendMarker>(&command)) {
     impl_->send_marker(now, marker->peer, marker->marker, out);
   } else if (const EndHold* end = std::get_if<EndHold>(&command)) {
-    impl_->handle_end_hold(now, end->vm);
+    impl_->handle_end_hold(end->vm);
   } else if (const Echo* echo = std::get_if<Echo>(&command)) {
     impl_->notify(Echoed{echo->vm});
   }
 }
 
-bool Forwarder::has_released(TimePoint now) {
-  if (!impl_->advances.empty()) impl_->advances.expire(now);
-  return !impl_->homebound.empty() || impl_->advances.has_released() || impl_->holds.has_released(now);
+bool Forwarder::has_released(TimePoint caught_up) {
+  if (!impl_->advances.empty()) impl_->advances.expire(caught_up);
+  return !impl_->homebound.empty() || impl_->advances.has_released() || impl_->holds.has_released(caught_up);
 }
 
 std::optional<Forwarder::Released> Forwarder::release(TimePoint now, DatagramBatch& out) {

@@ -53,13 +53,13 @@ class Forwarder {
 
   // Frames for a VM's port, and those that waited for older ones and may go now: ask after every input, before the next
   // one. release() seals the first of them into `out`, which needs one free slot, or returns it when it is for the TAP
-  // or a port.
+  // or a port. What waits is given up by `caught_up` only: all datagrams that arrived before that have been handled.
   struct Released {
     Bytes frame;
     bool needs_checksum = false;
     unsigned port = 0;  // by interface index; 0: the TAP
   };
-  [[nodiscard]] bool has_released(TimePoint now);
+  [[nodiscard]] bool has_released(TimePoint caught_up);
   [[nodiscard]] std::optional<Released> release(TimePoint now, DatagramBatch& out);
   // When has_released() is to be asked though nothing came.
   [[nodiscard]] std::optional<TimePoint> poll_timeout() const;

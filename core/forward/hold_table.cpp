@@ -5,14 +5,14 @@
 
 namespace rove {
 
-HoldTable::Hold* HoldTable::open(TimePoint now, const MacAddress& vm, const VmView& view) {
+HoldTable::Hold* HoldTable::open(const MacAddress& vm, const VmView& view) {
   const auto known = holds_.find(vm);
   if (known != holds_.end() && known->second.id == view.hold.id) {
     Hold& hold = known->second;
     hold.deadline = hold.extended ? view.hold.until_max : view.hold.until;
     return &hold;
   }
-  if (now >= view.hold.until) return nullptr;
+  if (time_ >= view.hold.until) return nullptr;
   if (known == holds_.end() && holds_.size() >= kHeldVmsMax) return nullptr;
   Hold& hold = known == holds_.end() ? holds_[vm] : known->second;
   // It moved again: what waited for the earlier move waits no longer.
@@ -30,10 +30,9 @@ bool HoldTable::is_blocked(const Hold& hold, const NodeId& from) {
   return !hold.replay_ended || hold.switching.contains(from);
 }
 
-bool HoldTable::keep(TimePoint now, const MacAddress& vm, const VmView& view, const NodeId& from, std::uint8_t flags,
+bool HoldTable::keep(const MacAddress& vm, const VmView& view, const NodeId& from, std::uint8_t flags,
                      BytesView frame) {
-  expire(now);
-  Hold* hold = open(now, vm, view);
+  Hold* hold = open(vm, view);
   if (hold == nullptr || (!is_blocked(*hold, from) && hold->releasing == 0)) return false;
   if (frames_ >= kHeldFramesMax || octets_ + frame.size() > kHeldOctetsMax) return false;
   ++frames_;
@@ -48,15 +47,15 @@ bool HoldTable::keep(TimePoint now, const MacAddress& vm, const VmView& view, co
   return true;
 }
 
-void HoldTable::handle_forwarded(TimePoint now, const MacAddress& vm, const VmView& view) {
-  Hold* hold = open(now, vm, view);
+void HoldTable::handle_forwarded(const MacAddress& vm, const VmView& view) {
+  Hold* hold = open(vm, view);
   if (hold == nullptr || hold->replay_ended) return;
   hold->extended = true;
   hold->deadline = view.hold.until_max;
 }
 
-void HoldTable::handle_replay_end(TimePoint now, const MacAddress& vm, const VmView& view) {
-  Hold* hold = open(now, vm, view);
+void HoldTable::handle_replay_end(const MacAddress& vm, const VmView& view) {
+  Hold* hold = open(vm, view);
   if (hold == nullptr) return;
   hold->replay_ended = true;
   hold->extended = true;
@@ -64,14 +63,14 @@ void HoldTable::handle_replay_end(TimePoint now, const MacAddress& vm, const VmV
   release_unblocked(*hold);
 }
 
-void HoldTable::handle_switch_ahead(TimePoint now, const MacAddress& vm, const VmView& view, const NodeId& sender) {
-  Hold* hold = open(now, vm, view);
+void HoldTable::handle_switch_ahead(const MacAddress& vm, const VmView& view, const NodeId& sender) {
+  Hold* hold = open(vm, view);
   if (hold == nullptr || hold->switched.contains(sender) || hold->switching.size() >= kSwitchesMax) return;
   hold->switching.insert(sender);
 }
 
-void HoldTable::handle_path_switch(TimePoint now, const MacAddress& vm, const VmView& view, const NodeId& sender) {
-  Hold* hold = open(now, vm, view);
+void HoldTable::handle_path_switch(const MacAddress& vm, const VmView& view, const NodeId& sender) {
+  Hold* hold = open(vm, view);
   if (hold == nullptr || hold->switched.size() >= kSwitchesMax) return;
   hold->switching.erase(sender);
   hold->switched.insert(sender);
@@ -97,16 +96,15 @@ void HoldTable::release_all(Hold& hold) {
   release_unblocked(hold);
 }
 
-void HoldTable::expire(TimePoint now) {
+void HoldTable::expire() {
   for (auto it = holds_.begin(); it != holds_.end();) {
     Hold& hold = it->second;
-    if (now >= hold.deadline) release_all(hold);
-    it = now >= hold.deadline && hold.releasing == 0 ? holds_.erase(it) : std::next(it);
+    if (time_ >= hold.deadline) release_all(hold);
+    it = time_ >= hold.deadline && hold.releasing == 0 ? holds_.erase(it) : std::next(it);
   }
 }
 
-std::optional<HeldFrame> HoldTable::take_released(TimePoint now) {
-  expire(now);
+std::optional<HeldFrame> HoldTable::take_released() {
   if (released_.empty()) return std::nullopt;
   HeldFrame held = std::move(released_.front());
   released_.pop_front();
@@ -116,8 +114,9 @@ std::optional<HeldFrame> HoldTable::take_released(TimePoint now) {
   return held;
 }
 
-bool HoldTable::has_released(TimePoint now) {
-  if (released_.empty() && !holds_.empty()) expire(now);
+bool HoldTable::has_released(TimePoint caught_up) {
+  time_ = std::max(time_, caught_up);
+  expire();
   return !released_.empty();
 }
 

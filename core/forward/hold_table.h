@@ -35,29 +35,33 @@ struct HeldFrame {
 };
 
 // One worker. Allocates for held frames only.
+//
+// Its time is that of the last has_released(), and no clock's: a worker that was kept from its processor for a while
+// first hands in what has arrived meanwhile, among it perhaps what a hold waits for, and then lets time pass.
 class HoldTable {
  public:
   // Whether `view`'s VM may be held now at all; the cheap question that every frame asks.
-  [[nodiscard]] bool concerns(TimePoint now, const VmView& view) const {
-    return view.hold.id != 0 && (now < view.hold.until_max || !released_.empty());
+  [[nodiscard]] bool concerns(const VmView& view) const {
+    return view.hold.id != 0 && (time_ < view.hold.until_max || !released_.empty());
   }
 
   // Keeps the frame, if its hold lasts or earlier frames of its VM were released and have not left. False: it may go
   // on at once.
-  [[nodiscard]] bool keep(TimePoint now, const MacAddress& vm, const VmView& view, const NodeId& from,
-                          std::uint8_t flags, BytesView frame);
+  [[nodiscard]] bool keep(const MacAddress& vm, const VmView& view, const NodeId& from, std::uint8_t flags,
+                          BytesView frame);
 
   // The new host: a frame came by the old one, so its replay is under way.
-  void handle_forwarded(TimePoint now, const MacAddress& vm, const VmView& view);
+  void handle_forwarded(const MacAddress& vm, const VmView& view);
   // The end of the replay, at either host.
-  void handle_replay_end(TimePoint now, const MacAddress& vm, const VmView& view);
-  void handle_switch_ahead(TimePoint now, const MacAddress& vm, const VmView& view, const NodeId& sender);
+  void handle_replay_end(const MacAddress& vm, const VmView& view);
+  void handle_switch_ahead(const MacAddress& vm, const VmView& view, const NodeId& sender);
   // `sender` is zero: this host, whose own VMs' frames to a VM that is detoured wait as a peer's do.
-  void handle_path_switch(TimePoint now, const MacAddress& vm, const VmView& view, const NodeId& sender);
+  void handle_path_switch(const MacAddress& vm, const VmView& view, const NodeId& sender);
 
   // The next frame whose hold has ended, in the order in which they came.
-  [[nodiscard]] std::optional<HeldFrame> take_released(TimePoint now);
-  [[nodiscard]] bool has_released(TimePoint now);
+  [[nodiscard]] std::optional<HeldFrame> take_released();
+  // All that arrived before `caught_up` has been handed in: holds that end by themselves by then have ended.
+  [[nodiscard]] bool has_released(TimePoint caught_up);
   // When a hold ends by itself.
   [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
 
@@ -74,12 +78,13 @@ class HoldTable {
   };
 
   // nullptr: no hold of this view any more, or no room.
-  [[nodiscard]] Hold* open(TimePoint now, const MacAddress& vm, const VmView& view);
+  [[nodiscard]] Hold* open(const MacAddress& vm, const VmView& view);
   [[nodiscard]] static bool is_blocked(const Hold& hold, const NodeId& from);
   void release_unblocked(Hold& hold);
   void release_all(Hold& hold);
-  void expire(TimePoint now);
+  void expire();
 
+  TimePoint time_{};
   std::map<MacAddress, Hold> holds_;
   std::deque<HeldFrame> released_;
   std::size_t frames_ = 0;  // held and released

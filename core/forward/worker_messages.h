@@ -57,7 +57,8 @@ struct AdvanceAnswered {
   MacAddress vm;
   bool kept = false;
 };
-// Everything that was commanded before this Echo has been done.
+// Everything that was commanded before this Echo has been done, and all frames that were in the TAP's queue then have
+// been handled.
 struct Echoed {
   MacAddress vm;
 };

@@ -2,7 +2,8 @@
 //
 //   prepare with a port → the bridge's entry is held at our TAP: whatever its neighbours send it, we write to its port
 //   it comes            → … behind what comes from its old host, until the times of that replay are over
-//   then, or it stays away → the bridge decides again
+//   then                → Echo: what they sent so far has been read → the bridge sends to its port
+//   or it stays away    → the bridge decides again
 #include "core/node/node_impl.h"
 
 namespace rove {
@@ -10,19 +11,31 @@ namespace {
 
 // Frames that had come to the TAP before the bridge sent them to the port: the packet path reads them later.
 constexpr std::chrono::seconds kDetourRest{1};
+// It has no time to read the TAP: the bridge takes over all the same.
+constexpr std::chrono::milliseconds kDetourEcho{50};
 
 }  // namespace
 
 void Node::Impl::begin_detour(const MacAddress& mac, unsigned port) {
   Detour& detour = detours[mac];
   if (detour.port != 0 && !detour.until && detour.port == port) return;
-  detour = {.port = port, .until = std::nullopt, .ended_until = std::nullopt};
+  detour = {.port = port, .until = std::nullopt, .is_ending = false, .ended_until = std::nullopt};
   bridge_entries.push_back({.mac = mac, .port = 0, .held = true});
 }
 
 // As any sender's (node_replay.cpp), but that the marker comes back to where its frames wait.
 void Node::Impl::tell_neighbors_switch(const MacAddress& mac, const NodeId& previous) {
   if (detours.contains(mac) && holds.contains(mac)) emit(SendMarker{previous, {MarkerKind::PathSwitch, mac, own_id}});
+}
+
+// From here on its neighbours' frames reach it by the bridge, and must not overtake what is in the TAP's queue. So the
+// packet path has been asked to read that first.
+void Node::Impl::end_detour(Now now, const MacAddress& mac) {
+  const auto known = detours.find(mac);
+  if (known == detours.end() || !known->second.is_ending || known->second.ended_until || !vms.is_live(mac)) return;
+  bridge_entries.push_back({.mac = mac, .port = known->second.port, .held = false});
+  known->second.ended_until = now.steady + kDetourRest;
+  refresh_view(mac);
 }
 
 void Node::Impl::review_detours(Now now) {
@@ -37,10 +50,13 @@ void Node::Impl::review_detours(Now now) {
     } else {
       const auto hold = holds.find(mac);
       if (!detour.until) detour.until = hold == holds.end() ? now.steady : hold->second.until_max;
-      if (*detour.until <= now.steady) {
-        bridge_entries.push_back({.mac = mac, .port = detour.port, .held = false});
-        detour.ended_until = now.steady + kDetourRest;
-        refresh_view(mac);
+      const bool is_due = *detour.until <= now.steady;
+      if (is_due && detour.is_ending) {
+        end_detour(now, mac);
+      } else if (is_due) {
+        detour.is_ending = true;
+        detour.until = now.steady + kDetourEcho;
+        emit(Echo{mac});
       }
     }
     if (!is_over) {

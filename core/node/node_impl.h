@@ -442,12 +442,14 @@ struct Node::Impl {
   // ---- node_detour.cpp
   struct Detour {
     unsigned port = 0;
-    std::optional<TimePoint> until;        // the VM has come: its bridge sends to its port itself from then on
+    std::optional<TimePoint> until;  // the VM has come: its bridge may send to its port itself from then on
+    bool is_ending = false;          // … when the packet path has read what its neighbours sent so far, or `until`
     std::optional<TimePoint> ended_until;  // the bridge does, since a moment ago
   };
   void begin_detour(const MacAddress& mac, unsigned port);
   // It has come: what its neighbours had sent to its old host ends there.
   void tell_neighbors_switch(const MacAddress& mac, const NodeId& previous);
+  void end_detour(Now now, const MacAddress& mac);
   // Follows what has become of the VMs.
   void review_detours(Now now);
   void add_detour_view(const MacAddress& mac, VmView& view) const;

@@ -25,6 +25,7 @@ void Node::Impl::begin_replay(Now now, const MacAddress& mac) {
 }
 
 void Node::Impl::handle_echo(Now now, const MacAddress& mac) {
+  end_detour(now, mac);
   if (!replays.contains(mac)) return;
   if (!config.replays_frames) return finish_replay(now, mac, {}, 0);
   const LocalVm* vm = vms.find(mac);

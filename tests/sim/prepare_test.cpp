@@ -261,6 +261,37 @@ TEST_CASE("sim: a VM that is expected gets what came in its pause at its first s
   }
 }
 
+TEST_CASE("sim: the bridge gets the entry of a VM at a known port when nothing waits for it any more") {
+  Scene scene;
+  World& world = scene.world;
+  SimVm& moving = world.vm(0);
+  Bridge& bridge = world.host(1).bridge();
+  const auto entry = [&] {
+    Bridge::Port found = 0;
+    bridge.for_each_entry([&](const MacAddress& mac, Bridge::Port port) {
+      if (mac == moving.mac()) found = port;
+    });
+    return found;
+  };
+  const Bridge::Port port = moving.expect_at(bridge);
+  REQUIRE(world.host(1).prepare(moving.mac(), port));
+  world.run_for(1s);
+  CHECK(entry() != port);
+
+  const SimVm::Left left = moving.pause();
+  moving.plug(bridge);
+  world.set_place(0, 1);
+  moving.announce_arrival();
+  left.close();
+  world.run_for(70ms);  // a hold's time is 2 · (round trip + 20 ms)
+  CHECK(entry() != port);
+  world.run_for(30ms);
+  CHECK(entry() == port);
+  world.run_for(5s);
+  CHECK(entry() == port);
+  scene.check_agreement();
+}
+
 TEST_CASE("sim: what a neighbour sends while its port is closed, of which there are two signs, comes to the VM") {
   Scene scene;
   World& world = scene.world;

@@ -18,6 +18,7 @@
 
 #include "core/crypto/hash.h"
 #include "core/wire/checksum.h"
+#include "core/wire/header.h"
 #include "tap/clock.h"
 #include "tests/support/allocation_counter.h"
 #include "tests/support/private_network.h"
@@ -107,6 +108,35 @@ struct Site {
       if (!woken.try_acquire_for(kLimit)) return std::nullopt;
     }
   }
+};
+
+// Keeps a site's worker standing in its wake callback, where it reads and takes nothing. To be made before it starts.
+class StandingWorker {
+ public:
+  explicit StandingWorker(Site& site) : site_(site) {
+    site.on_wake = [this] {
+      entered_ = true;
+      const std::lock_guard pass{gate_};
+    };
+  }
+  ~StandingWorker() {
+    if (closed_.owns_lock()) closed_.unlock();
+    site_.worker.reset();  // before what it stands in
+  }
+
+  void stop() {
+    closed_.lock();
+    entered_ = false;
+    CHECK(site_.guest.queue.write(broadcast_from(kVmA)));
+    REQUIRE(eventually([&] { return entered_.load(); }));
+  }
+  void go_on() { closed_.unlock(); }
+
+ private:
+  Site& site_;
+  std::mutex gate_;
+  std::unique_lock<std::mutex> closed_{gate_, std::defer_lock};
+  std::atomic<bool> entered_{false};
 };
 
 NodeId node(std::uint8_t octet) {
@@ -327,25 +357,77 @@ TEST_CASE("Worker: when the TAP device is deleted, it says so and takes no more 
   CHECK_FALSE(sites.b->worker->failure());
 }
 
+TEST_CASE("Worker: what arrived while it had no processor is read before it gives up waiting for it") {
+  PrivateNetwork network;
+  if (!network.permitted()) return;
+  init_crypto();
+  Site a{"a"};
+  Site b{"b"};
+  StandingWorker standing{b};
+  a.start();
+  b.start();
+  CHECK(a.worker->post(snapshot_of(kViewOfA, b.endpoint)));
+  // The VM has come from a lately, which hands over what is older than what its senders send straight.
+  const TimePoint until = read_steady_clock() + std::chrono::milliseconds{200};
+  auto moved = std::make_shared<Snapshot>(*snapshot_of(kViewOfB, a.endpoint).snapshot);
+  VmView& vm = moved->vms[kVmB.mac];
+  vm.hold = {.id = 1, .until = until, .until_max = until, .unplugged = false};
+  vm.previous_owner = node(1);
+  vm.takeover_until = until + kLimit;
+  CHECK(b.worker->post(NewSnapshot{moved}));
+  const Bytes newer = frame_between(kVmA, kVmB, 300);
+  CHECK(a.guest.queue.write(newer));
+  REQUIRE(eventually([&] { return b.worker->counters().forwarder.frames_held == 1; }));
+
+  standing.stop();
+  const Bytes older = frame_between(kVmA, kVmB, 200);
+  CHECK(a.worker->post(SendFrame{node(2), kFlagForwarded | 1U << kFlagHopsShift, older}));
+  REQUIRE(eventually([&] { return a.worker->counters().forwarder.datagrams_sealed == 2; }));
+  REQUIRE(eventually([&] { return read_steady_clock() > until; }));
+  standing.go_on();
+
+  CHECK(read_frame(b.guest.queue) == older);
+  CHECK(read_frame(b.guest.queue) == newer);
+}
+
+TEST_CASE("Worker: an echo comes back behind all that was in the TAP's queue") {
+  PrivateNetwork network;
+  if (!network.permitted()) return;
+  init_crypto();
+  Site a{"a"};
+  StandingWorker standing{a};
+  a.start();
+  standing.stop();
+  constexpr std::size_t kFrames = 300;  // several turns' worth
+  for (std::size_t i = 0; i < kFrames; ++i) CHECK(a.guest.queue.write(broadcast_from(kVmB)));
+  CHECK(a.worker->post(Echo{kVmA.mac}));
+  standing.go_on();
+
+  std::size_t before = 0;
+  bool echoed = false;
+  CHECK(eventually([&] {
+    while (auto event = a.worker->poll_event()) {
+      if (std::holds_alternative<Echoed>(*event)) echoed = true;
+      if (const auto* punted = std::get_if<PuntedFrame>(&*event); punted != nullptr && !echoed) {
+        if (punted->frame == broadcast_from(kVmB)) ++before;
+      }
+    }
+    return echoed;
+  }));
+  CHECK(before == kFrames);
+}
+
 TEST_CASE("Worker: a full mailbox refuses commands but never loses the last snapshot") {
   PrivateNetwork network;
   if (!network.permitted()) return;
   init_crypto();
   Site a{"a"};
   Site b{"b"};
-  // A worker that stands in its wake callback takes no commands.
-  std::mutex gate;
-  std::atomic<bool> entered{false};
-  a.on_wake = [&] {
-    entered = true;
-    const std::lock_guard pass{gate};
-  };
+  StandingWorker standing{a};
   b.start();
   CHECK(b.worker->post(snapshot_of(kViewOfB, a.endpoint)));
-  std::unique_lock closed{gate};
   a.start({.forwarder = {}, .commands_max = 4, .events_max = 64});
-  CHECK(a.guest.queue.write(broadcast_from(kVmA)));
-  REQUIRE(eventually([&] { return entered.load(); }));
+  standing.stop();
 
   std::size_t posted = 0;
   while (a.worker->post(WriteFrame{broadcast_from(kVmB, static_cast<std::uint8_t>(posted))})) ++posted;
@@ -355,7 +437,7 @@ TEST_CASE("Worker: a full mailbox refuses commands but never loses the last snap
   CHECK_FALSE(a.worker->post(WriteFrame{broadcast_from(kVmB)}));
 
   while (a.woken.try_acquire()) continue;
-  closed.unlock();
+  standing.go_on();
   for (std::uint8_t i = 0; i < 4; ++i) CHECK(read_frame(a.guest.queue) == broadcast_from(kVmB, i));
   // The wake that announces room; poll_event() then posts the snapshot.
   const Bytes frame = frame_between(kVmA, kVmB);

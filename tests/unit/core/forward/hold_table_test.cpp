@@ -24,13 +24,16 @@ struct Holding {
     id.octets[0] = number;
     return id;
   }
-  bool keep(TimePoint now, std::string_view text, const NodeId& from, const VmView& vm = view()) {
-    return table.keep(now, mac, vm, from, 0, as_bytes(text));
+  bool keep(std::string_view text, const NodeId& from, const VmView& vm = view()) {
+    return table.keep(mac, vm, from, 0, as_bytes(text));
   }
   // The texts of what may go at `now`, in order.
   [[nodiscard]] std::string released(TimePoint now) {
     std::string texts;
-    while (auto held = table.take_released(now)) texts += std::string{held->frame.begin(), held->frame.end()};
+    while (table.has_released(now)) {
+      const auto held = table.take_released();
+      texts += std::string{held->frame.begin(), held->frame.end()};
+    }
     return texts;
   }
 
@@ -40,71 +43,71 @@ struct Holding {
 
 TEST_CASE("HoldTable: frames wait for the end of the replay and leave in their order") {
   Holding h;
-  CHECK(h.keep(kStart, "a", h.peer(1)));
-  CHECK(h.keep(kStart + 1ms, "b", h.peer(2)));
-  CHECK(h.keep(kStart + 2ms, "c", h.peer(1)));
+  CHECK(h.keep("a", h.peer(1)));
+  CHECK(h.keep("b", h.peer(2)));
+  CHECK(h.keep("c", h.peer(1)));
   CHECK(h.released(kStart + 3ms).empty());
 
-  h.table.handle_replay_end(kStart + 4ms, h.mac, h.view());
+  h.table.handle_replay_end(h.mac, h.view());
 
   CHECK(h.released(kStart + 4ms) == "abc");
-  CHECK_FALSE(h.keep(kStart + 5ms, "d", h.peer(1)));
+  CHECK_FALSE(h.keep("d", h.peer(1)));
 }
 
 TEST_CASE("HoldTable: a frame does not overtake those of its VM that were released and have not left") {
   Holding h;
-  CHECK(h.keep(kStart, "a", h.peer(1)));
-  h.table.handle_replay_end(kStart, h.mac, h.view());
+  CHECK(h.keep("a", h.peer(1)));
+  h.table.handle_replay_end(h.mac, h.view());
 
-  CHECK(h.keep(kStart, "b", h.peer(1)));
+  CHECK(h.keep("b", h.peer(1)));
 
   CHECK(h.released(kStart) == "ab");
-  CHECK_FALSE(h.keep(kStart, "c", h.peer(1)));
+  CHECK_FALSE(h.keep("c", h.peer(1)));
 }
 
 TEST_CASE("HoldTable: a sender that has switched ways waits for its marker, others do not") {
   Holding h;
-  h.table.handle_switch_ahead(kStart, h.mac, h.view(), h.peer(1));
-  CHECK(h.keep(kStart, "a", h.peer(1)));
-  CHECK(h.keep(kStart, "b", h.peer(2)));
-  h.table.handle_replay_end(kStart + 1ms, h.mac, h.view());
+  h.table.handle_switch_ahead(h.mac, h.view(), h.peer(1));
+  CHECK(h.keep("a", h.peer(1)));
+  CHECK(h.keep("b", h.peer(2)));
+  h.table.handle_replay_end(h.mac, h.view());
   CHECK(h.released(kStart + 1ms) == "b");
-  CHECK(h.keep(kStart + 2ms, "c", h.peer(1)));
+  CHECK(h.keep("c", h.peer(1)));
 
-  h.table.handle_path_switch(kStart + 3ms, h.mac, h.view(), h.peer(1));
+  h.table.handle_path_switch(h.mac, h.view(), h.peer(1));
 
   CHECK(h.released(kStart + 3ms) == "ac");
 }
 
 TEST_CASE("HoldTable: a marker that came before the notice of it counts") {
   Holding h;
-  h.table.handle_path_switch(kStart, h.mac, h.view(), h.peer(1));
-  h.table.handle_switch_ahead(kStart, h.mac, h.view(), h.peer(1));
-  h.table.handle_replay_end(kStart, h.mac, h.view());
+  h.table.handle_path_switch(h.mac, h.view(), h.peer(1));
+  h.table.handle_switch_ahead(h.mac, h.view(), h.peer(1));
+  h.table.handle_replay_end(h.mac, h.view());
 
-  CHECK_FALSE(h.keep(kStart, "a", h.peer(1)));
+  CHECK_FALSE(h.keep("a", h.peer(1)));
 }
 
 TEST_CASE("HoldTable: a hold ends by itself, later when the replay has begun") {
   Holding h;
-  CHECK(h.keep(kStart, "a", h.peer(1)));
+  CHECK(h.keep("a", h.peer(1)));
   CHECK(h.table.poll_timeout() == kStart + 40ms);
-  h.table.handle_forwarded(kStart + 1ms, h.mac, h.view());
+  h.table.handle_forwarded(h.mac, h.view());
   CHECK(h.table.poll_timeout() == kStart + 80ms);
   CHECK(h.released(kStart + 79ms).empty());
   CHECK(h.table.has_released(kStart + 80ms));
   CHECK(h.released(kStart + 80ms) == "a");
   CHECK(h.table.poll_timeout() == std::nullopt);
-  CHECK_FALSE(h.keep(kStart + 80ms, "b", h.peer(1)));
+  CHECK_FALSE(h.keep("b", h.peer(1)));
 }
 
 TEST_CASE("HoldTable: what waited for an earlier move of the VM waits no longer, and goes first") {
   Holding h;
-  CHECK(h.keep(kStart, "a", h.peer(1), h.view(1)));
-  CHECK(h.keep(kStart + 1ms, "b", h.peer(1), h.view(2)));
+  CHECK(h.keep("a", h.peer(1), h.view(1)));
+  CHECK(h.keep("b", h.peer(1), h.view(2)));
 
   CHECK(h.released(kStart + 1ms) == "a");
-  h.table.handle_replay_end(kStart + 2ms, h.mac, h.view(2));
+  h.table.handle_replay_end(h.mac, h.view(2));
   CHECK(h.released(kStart + 2ms) == "b");
 }
 
@@ -112,12 +115,12 @@ TEST_CASE("HoldTable: what has no room is not held") {
   Holding h;
   const Bytes large(9000);
   std::size_t kept = 0;
-  while (h.table.keep(kStart, h.mac, h.view(), h.peer(1), 0, large)) ++kept;
+  while (h.table.keep(h.mac, h.view(), h.peer(1), 0, large)) ++kept;
   CHECK(kept == kHeldOctetsMax / large.size());
 
-  h.table.handle_replay_end(kStart, h.mac, h.view());
+  h.table.handle_replay_end(h.mac, h.view());
   std::size_t released = 0;
-  while (h.table.take_released(kStart)) ++released;
+  while (h.table.take_released()) ++released;
   CHECK(released == kept);
 }
 
@@ -127,9 +130,9 @@ TEST_CASE("HoldTable: only so many VMs are held at once") {
   const VmView view = Holding::view();
   for (std::size_t i = 0; i < kHeldVmsMax; ++i) {
     const MacAddress mac{{2, 0, 0, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}};
-    REQUIRE(table.keep(kStart, mac, view, {}, 0, frame));
+    REQUIRE(table.keep(mac, view, {}, 0, frame));
   }
-  CHECK_FALSE(table.keep(kStart, mac_of("02:00:00:00:ff:ff"), view, {}, 0, frame));
+  CHECK_FALSE(table.keep(mac_of("02:00:00:00:ff:ff"), view, {}, 0, frame));
 }
 
 }  // namespace
