@@ -70,7 +70,7 @@ Node::Impl::Impl(NodeConfig config_, NodeIdentity identity_, LocationService& lo
 
 void Node::Impl::start(Now now) {
   started = now.steady;
-  first_sequence = next_sequence(highest_sequence, now.wall);
+  first_sequence = next_sequence(highest_sequence, now.wall, sequence_tag_of(own_id));
   claims_expire_at = now.steady + kExpireInterval;
   directory.set_certificate(now, own_certificate);
   location.add_certificate(own_id, own_certificate->der());
@@ -85,7 +85,7 @@ void Node::Impl::publish_own_record(Now now) {
   record.node = own_key;
   record.endpoints = config.endpoints;
   if (record.endpoints.size() > kEndpointsMax) record.endpoints.resize(kEndpointsMax);
-  record.sequence = next_sequence(own_record.record.sequence, now.wall);
+  record.sequence = next_sequence(own_record.record.sequence, now.wall, sequence_tag_of(own_id));
   record.not_after = now.wall + kNodeRecordLifetime;
   own_record = sign_node_record(std::move(record), network, identity.seed);
   own_record_refresh = now.steady + kNodeRecordRefresh;

@@ -31,8 +31,15 @@ bool has_room(const std::vector<IpAddress>& ips, const IpAddress& ip) {
          }) < static_cast<std::ptrdiff_t>(kClaimAddressesMax);
 }
 
+// … which a publisher does not drop by itself, but who never heard of the claim before may.
+bool lacks_addresses(const Claim& claim, const Claim& before) {
+  if (!claim.ips.empty() && claim.owner == before.owner) return false;
+  return std::any_of(before.ips.begin(), before.ips.end(),
+                     [&](const IpAddress& ip) { return !contains(claim.ips, ip); });
+}
+
 bool is_older_than(const Claim& claim, Duration age, WallTime now) {
-  return next_sequence(0, now - std::chrono::duration_cast<std::chrono::milliseconds>(age)) > claim.sequence;
+  return next_sequence(0, now - std::chrono::duration_cast<std::chrono::milliseconds>(age), 0) > claim.sequence;
 }
 
 std::string sequence_detail(const Claim& claim) {
@@ -198,12 +205,12 @@ void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddres
     Claim farewell = claim;
     farewell.state = ClaimState::Gone;
     farewell.ips = removed;
-    farewell.sequence = next_sequence(highest, now.wall);
+    farewell.sequence = next_sequence(highest, now.wall, sequence_tag_of(own_id));
     highest = farewell.sequence;
     gone = sign_claim(std::move(farewell), network, identity.seed);
   }
   claim.ips = std::move(ips);
-  claim.sequence = next_sequence(highest, now.wall);
+  claim.sequence = next_sequence(highest, now.wall, sequence_tag_of(own_id));
   SignedClaim signed_claim = sign_claim(std::move(claim), network, identity.seed);
 
   const ClaimVerdict verdict = claims.offer(now, signed_claim, *own_certificate);
@@ -379,10 +386,10 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
   const NodeId owner = node_id_of(claim.owner);
   NodeId before;
   if (const SignedClaim* known = claims.find(VmAddress{claim.mac})) before = node_id_of(known->claim.owner);
-  // Its new host had to claim it without knowing any address: we know what it forgets.
+  // Its new host had to claim it without knowing all of its addresses: we know what it forgets.
   Bytes addressed;
   if (const SignedClaim* known = claims.find_any(VmAddress{claim.mac});
-      known != nullptr && claim.ips.empty() && claim.state == ClaimState::Live && !known->claim.ips.empty()) {
+      known != nullptr && claim.state == ClaimState::Live && lacks_addresses(claim, known->claim)) {
     addressed = known->encoded;
   }
   switch (claims.offer(now, signed_claim, publisher)) {
@@ -455,20 +462,27 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
   settle(now, claim);
 }
 
-// A claim of ours from before a restart: the VM is here still, and has the addresses that it did not show us again yet.
+// An older claim for a VM that is here names addresses that ours does not. One of ours from before a restart, or
+// anybody's where we had to claim the VM without any address: it has them still, and did not show us yet. Else it is
+// asked, as it may have given them up.
 void Node::Impl::recover_addresses(Now now, const Claim& claim) {
   const LocalVm* vm = vms.find(claim.mac);
-  if (vm == nullptr || !vm->is_live() || claim.state != ClaimState::Live) return;
-  // Our own from before this start; or anybody's for a VM that we had to claim without knowing any address of it.
-  const bool earlier = claim.owner == own_key && claim.sequence < first_sequence;
-  if (!earlier && !vm->claim.claim.ips.empty()) return;
+  if (vm == nullptr || !vm->is_live()) return;
   std::vector<IpAddress> ips = vm->claim.claim.ips;
+  const std::size_t known = ips.size();
   for (const IpAddress& ip : claim.ips) {
     const SignedClaim* holder = claims.find(VmAddress{ip});
     const bool taken = holder != nullptr && holder->claim.mac != claim.mac;
     if (!taken && may_claim_ip(ip) && !contains(ips, ip) && has_room(ips, ip)) ips.push_back(ip);
   }
-  if (ips.size() > vm->claim.claim.ips.size()) claim_here(now, claim.mac, std::move(ips));
+  if (ips.size() == known) return;
+  const bool earlier = claim.owner == own_key && claim.sequence < first_sequence;
+  if (claim.state == ClaimState::Live && (earlier || known == 0)) {
+    claim_here(now, claim.mac, std::move(ips));
+  } else if (search_bucket.take(now.steady)) {
+    ips.erase(ips.begin(), ips.begin() + static_cast<std::ptrdiff_t>(known));
+    ask_presence(claim.mac, ips);
+  }
 }
 
 void Node::Impl::check_stale(Now now, const MacAddress& mac) {

@@ -267,6 +267,45 @@ TEST_CASE("sim: a move during a partition is known on both sides after it healed
   scene.check_agreement();
 }
 
+TEST_CASE("sim: who claims a VM with an address that it shows, cut off from all that know another one, hears of it") {
+  Scene scene;
+  World& world = scene.world;
+  SimVm& moving = world.vm(0);
+  world.split({false, true, false, false});
+  world.host(1).kill();
+  world.run_for(1s);
+  world.host(1).start();
+  world.migrate(0, 1);
+  world.run_for(1s);
+  moving.take_address(*parse_ip("10.77.9.9"));
+  world.run_for(30s);  // its old host has withdrawn it meanwhile
+  const Claim* claim = world.host(1).node().known_claim(VmAddress{moving.mac()});
+  REQUIRE(claim != nullptr);
+  CHECK(claim->ips.size() == 1);
+  world.heal();
+  world.run_for(30s);
+
+  scene.check_agreement();
+  claim = world.host(2).node().known_claim(VmAddress{moving.mac()});
+  REQUIRE(claim != nullptr);
+  CHECK(claim->ips.size() == 2);
+}
+
+TEST_CASE("sim: two hosts that see a VM in one millisecond do not claim it with one sequence") {
+  Scene scene;
+  World& world = scene.world;
+  const MacAddress& mac = world.vm(0).mac();
+  std::vector<std::uint64_t> sequences;
+  for (const std::size_t host : {1U, 2U}) {
+    const Bridge::Port port = world.host(host).bridge().add_port([](const Bytes&) {});
+    world.host(host).bridge().input(port, make_rarp_announce(mac));
+    sequences.push_back(world.host(host).node().known_claim(VmAddress{mac})->sequence);
+  }
+
+  CHECK(sequences[0] != sequences[1]);
+  CHECK((sequences[0] >> 16) == (sequences[1] >> 16));
+}
+
 TEST_CASE("sim: a host that is killed and started again is back in service without any action elsewhere") {
   Scene scene;
   scene.world.host(0).kill();

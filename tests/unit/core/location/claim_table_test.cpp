@@ -18,6 +18,8 @@ using std::chrono::minutes;
 
 namespace {
 
+constexpr std::uint16_t kTag = 0x1234;
+
 constexpr Now kNow{TimePoint{hours{1}}, kTestNow};
 
 const MacAddress kMac = mac_of("02:00:5e:10:00:01");
@@ -353,18 +355,18 @@ TEST_CASE("ClaimTable: V2: a host that lost its state, or whose clock is an hour
   for (const auto skew : {-hours{1}, hours{0}, hours{1}}) {
     Fixture f;
     const WallTime their_time = kTestNow + skew;
-    const SignedClaim theirs =
-        f.network.claim(f.a, kMac, {kIp}, next_sequence(0, their_time), ClaimState::Live, their_time + minutes{30});
+    const SignedClaim theirs = f.network.claim(f.a, kMac, {kIp}, next_sequence(0, their_time, kTag), ClaimState::Live,
+                                               their_time + minutes{30});
     CHECK(f.offer(theirs) == ClaimVerdict::Accepted);
 
     // The new host starts with nothing but the clock, reads before it writes, and claims.
-    const std::uint64_t sequence = next_sequence(f.table.highest_sequence(kMac, {kIp}), kTestNow);
+    const std::uint64_t sequence = next_sequence(f.table.highest_sequence(kMac, {kIp}), kTestNow, kTag);
     const SignedClaim ours = f.live(f.b, sequence);
 
     CHECK(f.offer(ours) == ClaimVerdict::Accepted);
     CHECK(f.wins(ours, kIp));
     // And back, by the host with the other clock.
-    const std::uint64_t back = next_sequence(f.table.highest_sequence(kMac, {kIp}), their_time);
+    const std::uint64_t back = next_sequence(f.table.highest_sequence(kMac, {kIp}), their_time, kTag);
     CHECK(f.offer(f.live(f.a, back)) == ClaimVerdict::Accepted);
   }
 }
@@ -381,8 +383,8 @@ TEST_CASE("ClaimTable: V2: claims that lost still raise the sequence that a new 
 
 TEST_CASE("ClaimTable: V2: a claim from the future is refused and enters nobody's clock") {
   Fixture f;
-  const std::uint64_t in_a_day = next_sequence(0, kTestNow + hours{24});
-  const std::uint64_t later = next_sequence(0, kTestNow + hours{24} + milliseconds{1});
+  const std::uint64_t in_a_day = next_sequence(0, kTestNow + hours{24}, kTag);
+  const std::uint64_t later = next_sequence(0, kTestNow + hours{24} + milliseconds{1}, kTag);
 
   CHECK(f.offer(f.live(f.a, later)) == ClaimVerdict::FromTheFuture);
   CHECK(f.offer(f.live(f.a, ~std::uint64_t{0})) == ClaimVerdict::FromTheFuture);
@@ -444,14 +446,14 @@ TEST_CASE("ClaimTable: when the clock goes back, claims that are from the future
   Fixture f;
   const Now ahead = after(hours{24 * 30});
   const SignedClaim claim =
-      f.network.claim(f.a, kMac, {kIp}, next_sequence(0, ahead.wall), ClaimState::Live, ahead.wall + minutes{30});
+      f.network.claim(f.a, kMac, {kIp}, next_sequence(0, ahead.wall, kTag), ClaimState::Live, ahead.wall + minutes{30});
   CHECK(f.offer(claim, ahead) == ClaimVerdict::Accepted);
   CHECK_FALSE(f.table.expire(ahead.wall));
 
   CHECK(f.table.expire(kNow.wall));
 
   CHECK(f.table.highest_sequence(kMac, {kIp}) == 0);
-  CHECK(f.offer(f.live(f.b, next_sequence(0, kTestNow))) == ClaimVerdict::Accepted);
+  CHECK(f.offer(f.live(f.b, next_sequence(0, kTestNow, kTag))) == ClaimVerdict::Accepted);
 }
 
 // ---- freshness, limits, forgetting -------------------------------------------------------------
