@@ -42,6 +42,12 @@ void AdvanceTable::handle_switched(const MacAddress& vm, const NodeId& peer) {
   if (known != advances_.end() && known->second.shown_until) set_returned(known->second);
 }
 
+void AdvanceTable::handle_forwarded(const MacAddress& vm) {
+  const auto known = advances_.find(vm);
+  if (known == advances_.end() || std::exchange(known->second.extended, true)) return;
+  if (known->second.claimed) known->second.returned_until = known->second.returned_until_max;
+}
+
 void AdvanceTable::set_returned(Advance& advance) {
   if (!advance.detoured || std::exchange(advance.returned, true)) return;
   if (advance.shown_until) return release(advance.local, /*onward=*/false);

@@ -66,6 +66,8 @@ class AdvanceTable {
   bool handle_returned(const MacAddress& vm, const NodeId& peer);
   // The same of all that they had sent there before the VM was seen here.
   void handle_switched(const MacAddress& vm, const NodeId& peer);
+  // Something came by the old host: it lives, and what is waited for may be on its way.
+  void handle_forwarded(const MacAddress& vm);
   // True the first time that the VM is seen here.
   bool show(TimePoint now, const MacAddress& vm);
 
@@ -87,11 +89,13 @@ class AdvanceTable {
   [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
 
   // Where each VM is by a new snapshot. Local: everything else is HoldTable's. Detoured: it is here, and its
-  // neighbours' frames come by this table still; they wait until `returned_until` at most.
+  // neighbours' frames come by this table still; they wait until `returned_until`, or `returned_until_max` when
+  // something has come by the old host.
   enum class Place : std::uint8_t { Local, Detoured, Expected, Elsewhere };
   struct Standing {
     Place place = Place::Elsewhere;
     TimePoint returned_until{};
+    TimePoint returned_until_max{};
   };
   template <typename StandingOf>
   void review(TimePoint now, const StandingOf& standing_of) {
@@ -107,7 +111,8 @@ class AdvanceTable {
           (void)show(now, it->first);
           it->second.shown_until = now + kAdvanceKeptTime;  // until the detour ends
           it->second.claimed = true;
-          it->second.returned_until = standing.returned_until;
+          it->second.returned_until_max = standing.returned_until_max;
+          it->second.returned_until = it->second.extended ? standing.returned_until_max : standing.returned_until;
           ++it;
           break;
         case Place::Expected: ++it; break;
@@ -126,6 +131,8 @@ class AdvanceTable {
     bool keeps_local = true;
     bool returned = false;
     TimePoint returned_until{};  // when shown: what is not back by then is waited for no longer
+    TimePoint returned_until_max{};
+    bool extended = false;  // to it
     std::deque<HeldFrame> forwarded;
     std::size_t delivered = 0;    // … to its port's queue, before it was seen
     std::deque<HeldFrame> local;  // also those that are in its port's queue: `queued` of them

@@ -262,13 +262,19 @@ struct Forwarder::Impl {
     if (destination != nullptr && holds.concerns(*destination)) {
       // What comes by the old host is older than what comes straight from its sender.
       if ((flags & kFlagForwarded) != 0 && !destination->hold.unplugged) {
-        holds.handle_forwarded(info->destination, *destination);
+        note_forwarded(info->destination, *destination);
       } else if (hold(*info, *destination, session.peer(), flags, frame)) {
         return;
       }
     }
     deliver(flags, frame, *info, destination, out);
     if (destination != nullptr && vm_silence.handle_sent(now, info->destination)) notify(VmSilent{info->destination});
+  }
+
+  // The old host of a VM that has come sends what there is for it.
+  void note_forwarded(const MacAddress& mac, const VmView& vm) {
+    holds.handle_forwarded(mac, vm);
+    advances.handle_forwarded(mac);
   }
 
   void note_takeover(TimePoint now, const WorkerSession& session, std::uint8_t flags, const FrameInfo& info) {
@@ -438,7 +444,7 @@ struct Forwarder::Impl {
   // From a VM of this host to another one: not by the TAP, or the bridge would learn that its source is behind it.
   void send_home(std::uint8_t flags, BytesView frame, const FrameInfo& info, const VmView& vm) {
     if (vm.place != VmView::Place::Local) return drop(DropReason::BadForward);
-    if ((flags & kFlagForwarded) != 0 && holds.concerns(vm)) holds.handle_forwarded(info.destination, vm);
+    if ((flags & kFlagForwarded) != 0 && holds.concerns(vm)) note_forwarded(info.destination, vm);
     give_home(flags, frame, vm);
   }
 
@@ -467,6 +473,7 @@ struct Forwarder::Impl {
       case MarkerKind::ReplayEnd:
         if (!local || !from_previous) return drop(DropReason::BadMarker);
         if (holds.concerns(*vm)) holds.handle_replay_end(marker->vm, *vm);
+        advances.handle_forwarded(marker->vm);
         return;
       case MarkerKind::SwitchAhead:
         if (!local || !own) return drop(DropReason::BadMarker);
@@ -550,11 +557,12 @@ struct Forwarder::Impl {
       using Place = AdvanceTable::Place;
       const VmView* vm = find_vm(mac);
       if (vm != nullptr && vm->place == VmView::Place::Local) {
-        if (!vm->detoured) return {Place::Local};
-        return {Place::Detoured, vm->hold.id == 0 ? now : vm->hold.until};
+        if (!vm->detoured) return {Place::Local, {}, {}};
+        if (vm->hold.id == 0) return {Place::Detoured, now, now};
+        return {Place::Detoured, vm->hold.until, vm->hold.until_max};
       }
       const bool expected = vm != nullptr && vm->expected && vm->owner == peer;
-      return {expected ? Place::Expected : Place::Elsewhere};
+      return {expected ? Place::Expected : Place::Elsewhere, {}, {}};
     });
   }
 

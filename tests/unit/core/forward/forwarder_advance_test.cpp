@@ -184,6 +184,15 @@ TEST_CASE("Forwarder: neighbours' frames wait for what they had sent before, als
     e.a.take_frame(e.frame("3"));
     expected = "[2][3]";
   }
+  SUBCASE("twice as long when the old host is heard of") {
+    e.claim_detoured();
+    e.hand_back("1");
+    CHECK(e.released() == "[1]");
+    e.a.now += 79ms;
+    CHECK(e.released().empty());
+    e.a.now += 1ms;
+    expected = "[2]";
+  }
   SUBCASE("not long, while control does not know") {
     REQUIRE(e.a.forwarder.poll_timeout() == kStart + kAdvanceReturnTime);
     e.a.now += kAdvanceReturnTime;
