@@ -191,6 +191,9 @@ void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
   directory.set_certificate(now, up.certificate);
   location.add_certificate(up.peer, up.certificate->der());
   const bool newer = directory.offer_record(now, up.record);
+  // Also when it called us: whoever starts anew is called by those that miss it, forgets that it called them before,
+  // and then neither would call again.
+  if (peers.peers().size() <= kMeshMax) peers.connect(now, up.record.record.node, up.record.record.endpoints);
   if (const auto peer = peers.find_peer(up.peer)) budget.set_proven(now.steady, peer->endpoint);
   report(now, NodeEvent::Kind::PeerUp, up.peer, std::nullopt, "");
 

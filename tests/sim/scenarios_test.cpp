@@ -291,6 +291,36 @@ TEST_CASE("sim: who claims a VM with an address that it shows, cut off from all 
   CHECK(claim->ips.size() == 2);
 }
 
+TEST_CASE("sim: hosts that lost each other meet again, though each knows the other only from being called by it") {
+  // A host that starts is called by the others, which miss it, before it has found them in the location service.
+  for (const std::uint64_t seed : {15U, 113U, 250U}) {  // of 300 those in which it matters
+    CAPTURE(seed);
+    WorldOptions options;
+    options.hosts = 5;
+    options.vms = 3;
+    options.seed = seed;
+    options.quality.loss = 0.14;
+    options.location = LocationKind::OpenDht;
+    World world{options};
+    world.boot();
+    for (const std::size_t host : {0U, 1U, 2U, 3U, 4U}) {
+      world.host(host).kill();
+      world.run_for(20s);  // they have not given it up
+      world.host(host).start();
+      world.run_for(30s);
+    }
+    world.split({false, true, false, true, false});
+    world.run_for(60s);
+    world.heal();
+    world.run_for(60s);
+
+    for (std::size_t host = 0; host < world.hosts(); ++host) {
+      CAPTURE(host);
+      CHECK(world.host(host).node().peers().size() == 4);
+    }
+  }
+}
+
 TEST_CASE("sim: two hosts that see a VM in one millisecond do not claim it with one sequence") {
   Scene scene;
   World& world = scene.world;
