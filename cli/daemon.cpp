@@ -122,7 +122,10 @@ void run_daemon(const DaemonOptions& options) {
                         }};
   UdpSocketPair sockets = bind_underlay(config.listen);
   const Families families{.v4 = sockets.v4.has_value(), .v6 = sockets.v6.has_value()};
-  TapDevice tap = open_tap({.name = config.tap, .mtu = network.inner_mtu, .bridge = config.bridge});
+  TapDevice tap = open_tap({.name = config.tap,
+                            .mtu = network.inner_mtu,
+                            .bridge = config.bridge,
+                            .offloads = {.checksum = true, .tcp = true, .udp = true}});
   if (!nice_problem.empty()) log.write(LogLevel::Warn, "nice-refused", {{"reason", nice_problem}});
   std::optional<FdbMonitor> fdb;
   if (tap.bridge_ifindex != 0) fdb.emplace(tap.bridge_ifindex);
@@ -138,7 +141,7 @@ void run_daemon(const DaemonOptions& options) {
             make_identity(identity), location, random};
   std::optional<PortWriter> ports;
   if (capture) ports.emplace();
-  Worker worker{WorkerConfig{}, std::move(tap.queue), std::move(sockets), std::move(ports), notify};
+  Worker worker{WorkerConfig{.forwarder = {.packs = true}}, std::move(tap.queue), std::move(sockets), std::move(ports), notify};
   ControlLoop loop{{.options = options,
                     .log = log,
                     .io = io,

@@ -26,7 +26,7 @@
 #include <vector>
 
 #include "core/wire/ethernet.h"
-#include "tap/checksum_place.h"
+#include "core/wire/transport.h"
 #include "tap/vnet_header.h"
 
 #ifndef IFF_LOWER_UP
@@ -40,7 +40,7 @@ namespace {
 constexpr int kReceiveBuffer = 4 << 20;
 constexpr std::size_t kTagSize = 4;  // 802.1Q
 constexpr int kDownTold = 3;
-constexpr std::size_t kBufferSize = sizeof(VnetHeader) + kTagSize + kFrameSizeMax + 1;
+constexpr std::size_t kBufferSize = sizeof(VnetHeader) + kTagSize + kSuperframeSizeMax + 1;
 
 // Only what goes out to the VM: what the VM sends would cost as much again.
 //
@@ -48,7 +48,7 @@ constexpr std::size_t kBufferSize = sizeof(VnetHeader) + kTagSize + kFrameSizeMa
 std::array<sock_filter, 4> outgoing_only() {
   return {{{BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_PKTTYPE)},
            {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, PACKET_OUTGOING},
-           {BPF_RET | BPF_K, 0, 0, kFrameSizeMax + 1},  // a larger one is recognized, and not kept
+           {BPF_RET | BPF_K, 0, 0, kSuperframeSizeMax + 1},  // a larger one is recognized, and not kept
            {BPF_RET | BPF_K, 0, 0, 0}}};
 }
 
@@ -115,7 +115,7 @@ void bind_packet_socket(int fd, unsigned ifindex) {
 }
 
 struct Packet {
-  PortFrame frame;  // empty: a superframe
+  PortFrame frame;  // empty: too large, or a superframe of a kind that is unknown
   std::optional<std::array<std::uint8_t, kTagSize>> tag;
   sockaddr_ll place{};
 };
@@ -143,8 +143,13 @@ std::optional<Packet> receive_packet(int fd, Bytes& buffer) {
   if (static_cast<std::size_t>(size) < kHead) return packet;
   VnetHeader header;
   std::memcpy(&header, buffer.data(), kHead);
-  if (static_cast<std::size_t>(size) - kHead > kFrameSizeMax || header.gso_type != 0) return packet;
-  packet.frame = {{buffer.begin() + kHead, buffer.begin() + size}, (header.flags & kVnetNeedsChecksum) != 0};
+  const TapOffload offload = offload_of(header);
+  const bool large = header.gso_type != 0;
+  if (large && offload.segment_size == 0) return packet;
+  if (static_cast<std::size_t>(size) - kHead > (large ? kSuperframeSizeMax : kFrameSizeMax)) return packet;
+  packet.frame = {.frame = {buffer.begin() + kHead, buffer.begin() + size},
+                  .needs_checksum = offload.needs_checksum,
+                  .segment_size = offload.segment_size};
   packet.tag = find_tag(message);
   return packet;
 }
@@ -251,8 +256,8 @@ TransitSocket::TransitSocket(const MacAddress& destination) : fd_(open_packet_so
 
 std::uint64_t TransitSocket::read(const std::function<void(Frame frame)>& visit) {
   while (auto packet = receive_packet(fd_.get(), buffer_)) {
-    bool whole = !packet->frame.frame.empty() && !packet->tag;
-    if (packet->frame.needs_checksum) whole = complete_checksum(packet->frame.frame) && whole;
+    bool whole = !packet->frame.frame.empty() && !packet->tag && packet->frame.segment_size == 0;
+    if (whole && packet->frame.needs_checksum) whole = complete_checksum(packet->frame.frame) && whole;
     packet->frame.needs_checksum = false;
     visit({static_cast<unsigned>(packet->place.sll_ifindex), packet->place.sll_pkttype == PACKET_OUTGOING, whole,
            std::move(packet->frame)});

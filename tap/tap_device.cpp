@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "core/base/check.h"
 #include "core/forward/batch.h"
 #include "tap/links.h"
 #include "tap/system_random.h"
@@ -27,6 +28,14 @@ static_assert(kTapMtuMax + 14 + 4 == kFrameSizeMax);
 
 iovec vector_of(void* base, std::size_t size) {
   return {base, size};
+}
+
+bool write_whole(int fd, std::span<iovec> vectors, std::size_t size) {
+  ssize_t written = -1;
+  do {
+    written = writev(fd, vectors.data(), static_cast<int>(vectors.size()));
+  } while (written < 0 && errno == EINTR);
+  return written == static_cast<ssize_t>(size);
 }
 
 // A name that the kernel takes, and that is no file of /proc/sys/net/ipv6/conf with another meaning.
@@ -67,11 +76,28 @@ void create_tap(int fd, const std::string& name) {
   throw std::system_error(error, std::generic_category(), attempt);
 }
 
-// The options that come before the device is up.
-void configure_tap(int fd, const std::string& name) {
-  const int header_size = sizeof(VnetHeader);
-  check_syscall("set the vnet header of " + name, ioctl(fd, TUNSETVNETHDRSZ, &header_size));
+// Newer than Debian 12's headers (Linux 6.2); they go together only.
+constexpr unsigned long kTunUso = 0x20 | 0x40;  // TUN_F_USO4 | TUN_F_USO6
+
+unsigned long tun_flags(const TapOffloads& offloads) {
+  if (!offloads.checksum) return 0;
+  return TUN_F_CSUM | (offloads.tcp ? TUN_F_TSO4 | TUN_F_TSO6 : 0UL) | (offloads.udp ? kTunUso : 0UL);
+}
+
+// What the kernel took of what was wanted: it refuses as a whole what it knows only a part of.
+TapOffloads set_offloads(int fd, const std::string& name, const TapOffloads& wanted) {
+  const bool any = wanted.checksum;
+  for (const TapOffloads& offer :
+       {TapOffloads{any, any && wanted.tcp, any && wanted.udp}, TapOffloads{any, any && wanted.tcp, false}}) {
+    if (ioctl(fd, TUNSETOFFLOAD, tun_flags(offer)) == 0) return offer;
+  }
   check_syscall("switch off the offloads of " + name, ioctl(fd, TUNSETOFFLOAD, 0UL));
+  return {};
+}
+
+void set_vnet_header_size(int fd, const std::string& name) {
+  const int size = sizeof(VnetHeader);
+  check_syscall("set the vnet header of " + name, ioctl(fd, TUNSETVNETHDRSZ, &size));
 }
 
 MacAddress random_mac(Random& random) {
@@ -102,13 +128,15 @@ Bridge prepare_bridge(const std::string& name, std::size_t mtu, Random& random) 
 
 }  // namespace
 
-std::size_t TapQueue::read(MutableBytes buffer) {
+TapQueue::Frame TapQueue::read(MutableBytes buffer) {
   VnetHeader header;
   std::array<iovec, 2> parts{vector_of(&header, sizeof header), vector_of(buffer.data(), buffer.size())};
   while (true) {
     const ssize_t size = readv(fd(), parts.data(), parts.size());
-    if (size > static_cast<ssize_t>(sizeof header)) return static_cast<std::size_t>(size) - sizeof header;
-    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
+    if (size > static_cast<ssize_t>(sizeof header)) {
+      return {static_cast<std::size_t>(size) - sizeof header, offload_of(header)};
+    }
+    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return {};
     // EINVAL: the kernel dropped a frame that it could not describe in the header. The next one may do.
     if (size < 0 && errno != EINTR && errno != EINVAL) check_syscall("read from the TAP device", -1);
   }
@@ -120,11 +148,21 @@ bool TapQueue::write(BytesView frame, bool needs_checksum) {
   // writev() does not write to it.
   std::array<iovec, 2> parts{vector_of(&*header, sizeof *header),
                              vector_of(const_cast<std::uint8_t*>(frame.data()), frame.size())};
-  ssize_t size = -1;
-  do {
-    size = writev(fd(), parts.data(), parts.size());
-  } while (size < 0 && errno == EINTR);
-  return size == static_cast<ssize_t>(frame.size() + sizeof *header);
+  return write_whole(fd(), parts, frame.size() + sizeof *header);
+}
+
+bool TapQueue::write(const FrameBatch::Entry& entry, std::span<const BytesView> parts) {
+  VnetHeader header = make_vnet_header(entry);
+  std::array<iovec, 2 + kSegmentsMax> vectors;
+  ROVE_CHECK(parts.size() <= kSegmentsMax);
+  vectors[0] = vector_of(&header, sizeof header);
+  vectors[1] = vector_of(const_cast<std::uint8_t*>(entry.frame.data()), entry.frame.size());
+  std::size_t size = sizeof header + entry.frame.size();
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    vectors[2 + i] = vector_of(const_cast<std::uint8_t*>(parts[i].data()), parts[i].size());
+    size += parts[i].size();
+  }
+  return write_whole(fd(), std::span{vectors}.first(2 + parts.size()), size);
 }
 
 TapDevice open_tap(const TapOptions& options, Random& random) {
@@ -133,9 +171,11 @@ TapDevice open_tap(const TapOptions& options, Random& random) {
     throw std::runtime_error("mtu " + std::to_string(options.mtu) + ": must be " + std::to_string(kTapMtuMin) + " to " +
                              std::to_string(kTapMtuMax));
   }
-  TapDevice device{TapQueue{open_tun()}, 0, {}, {}, 0, {}, false};
-  create_tap(device.queue.fd(), options.name);
-  configure_tap(device.queue.fd(), options.name);
+  FileDescriptor fd = open_tun();
+  create_tap(fd.get(), options.name);
+  set_vnet_header_size(fd.get(), options.name);
+  const TapOffloads offloads = set_offloads(fd.get(), options.name, options.offloads);
+  TapDevice device{TapQueue{std::move(fd), offloads}, 0, {}, {}, 0, {}, false};
   const auto link = find_link(options.name);
   if (!link) throw std::system_error(ENODEV, std::generic_category(), "find the TAP device " + options.name);
   device.ifindex = link->ifindex;

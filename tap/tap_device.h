@@ -9,32 +9,50 @@
 #include "core/base/address.h"
 #include "core/base/bytes.h"
 #include "core/base/random.h"
+#include "core/forward/batch.h"
+#include "core/forward/forwarder.h"
 #include "tap/file_descriptor.h"
 
 namespace rove {
 
-// One queue of a TAP device, opened with the virtio-net header (10 octets) in front of each frame.
-// Non-blocking. Offloads are off: the kernel gives whole frames with complete checksums.
+// What the kernel leaves to us, and takes from us, besides whole frames with complete checksums.
+struct TapOffloads {
+  bool checksum = false;  // TCP and UDP checksums are partial; all others depend on it
+  bool tcp = false;       // superframes of TCP (TSO)
+  bool udp = false;       // of UDP (USO, since Linux 6.2)
+  bool operator==(const TapOffloads&) const = default;
+};
+
+// One queue of a TAP device, opened with the virtio-net header (10 octets) in front of each frame. Non-blocking.
 class TapQueue {
  public:
-  explicit TapQueue(FileDescriptor fd) : fd_(std::move(fd)) {}
+  explicit TapQueue(FileDescriptor fd, const TapOffloads& offloads = {}) : fd_(std::move(fd)), offloads_(offloads) {}
 
-  // The next frame into `buffer` (kFrameSizeMax octets at least); 0 when there is none now.
-  // Throws std::system_error when the device is gone.
-  [[nodiscard]] std::size_t read(MutableBytes buffer);
+  struct Frame {
+    std::size_t size = 0;  // 0: there is none now
+    TapOffload offload;
+  };
+  // The next frame into `buffer` (kSuperframeSizeMax octets). Throws std::system_error when the device is gone.
+  [[nodiscard]] Frame read(MutableBytes buffer);
   // False when the kernel does not take it (device down, frame refused): counted by the caller.
   // `needs_checksum`: the frame's TCP or UDP checksum is that of the pseudo-header only; who delivers completes it.
   [[nodiscard]] bool write(BytesView frame, bool needs_checksum = false);
+  // A superframe: `entry` of a batch with what follows its frame.
+  [[nodiscard]] bool write(const FrameBatch::Entry& entry, std::span<const BytesView> parts);
+  [[nodiscard]] const TapOffloads& offloads() const { return offloads_; }
   [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
   FileDescriptor fd_;
+  TapOffloads offloads_;
 };
 
 struct TapOptions {
   std::string name = "rove0";
   std::size_t mtu = 1400;
   std::string bridge;  // attach to this bridge (created when it does not exist); empty: none
+  // Those of them that the kernel has; what it has not is left out, which TapQueue::offloads() tells.
+  TapOffloads offloads{};
 };
 
 // The open device. Created at start, gone when it is destroyed (together with its queue). A bridge that was created

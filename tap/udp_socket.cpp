@@ -2,11 +2,14 @@
 
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -18,11 +21,15 @@ namespace {
 
 // 8 MB hold 60 ms at 1 Gb/s: the longest that a busy host keeps a thread from its processor.
 constexpr int kSocketBuffer = 8 << 20;
+// The largest payload of a UDP datagram over IPv4, and so of what the kernel joins or cuts.
+constexpr std::size_t kPieceMax = 65507;
 // The distance of two receive buffers: an odd number of cache lines, so that the datagrams' fronts, which are read
 // first, do not all fall into the same few sets of the cache.
 constexpr std::size_t kCacheLine = 64;
-constexpr std::size_t kStride = (kDatagramSizeMax / kCacheLine | 1) * kCacheLine + 2 * kCacheLine;
-static_assert(kStride >= kDatagramSizeMax && (kStride / kCacheLine) % 2 == 1);
+constexpr std::size_t kStride = (kPieceMax / kCacheLine | 1) * kCacheLine + 2 * kCacheLine;
+static_assert(kStride >= kPieceMax && (kStride / kCacheLine) % 2 == 1);
+// What UDP_SEGMENT takes in one piece (Linux, UDP_MAX_SEGMENTS; 64 before Linux 6.9).
+constexpr std::size_t kSegmentsPerPiece = 64;
 
 // Large buffers need CAP_NET_ADMIN; without it the system's limit (net.core.rmem_max) is as much as there is.
 void enlarge_buffer(int fd, int forced, int plain) {
@@ -46,6 +53,24 @@ bool is_congestion(int error) {
   return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS;
 }
 
+// The device below cannot cut datagrams, and never will: no checksum offload (EIO, udp(7)), or no such option.
+bool is_without_segmentation(int error) {
+  return error == EIO || error == EINVAL || error == EOPNOTSUPP || error == ENOPROTOOPT;
+}
+
+using ControlOctets = std::array<std::uint8_t, CMSG_SPACE(sizeof(int))>;
+
+// How the kernel joined what it gives, or the size of all of it.
+std::size_t joined_size(msghdr& message, std::size_t size) {
+  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level != SOL_UDP || head->cmsg_type != UDP_GRO) continue;
+    int segment = 0;
+    std::memcpy(&segment, CMSG_DATA(head), sizeof segment);
+    if (segment > 0) return static_cast<std::size_t>(segment);
+  }
+  return size;
+}
+
 [[noreturn]] void throw_bind_error(const Endpoint& local, int error) {
   const std::string attempt = "bind UDP " + to_string(local);
   switch (error) {
@@ -67,30 +92,108 @@ bool is_congestion(int error) {
 }  // namespace
 
 struct UdpSocket::Impl {
-  explicit Impl(FileDescriptor descriptor);
+  Impl(FileDescriptor descriptor, const UdpOffloads& offloads);
+
+  // From `slots` on: how many go out in one piece.
+  [[nodiscard]] std::size_t run_of(std::span<const DatagramBatch::Slot> slots) const;
+  // Fills the next messages; returns how many. `segments` says how many datagrams each has.
+  std::size_t fill_messages(std::span<const DatagramBatch::Slot> slots);
+  std::size_t send_singly(std::span<const DatagramBatch::Slot> slots);
 
   FileDescriptor fd;
+  std::atomic<bool> segmentation;
+  const bool coalescing;
   std::unique_ptr<std::uint8_t[]> memory;
-  std::array<sockaddr_in6, kUdpBatch> senders{};
-  std::array<iovec, kUdpBatch> receive_parts{};
-  std::array<mmsghdr, kUdpBatch> receive_messages{};
+  std::array<sockaddr_in6, kUdpPieces> senders{};
+  std::array<iovec, kUdpPieces> receive_parts{};
+  std::array<mmsghdr, kUdpPieces> receive_messages{};
+  alignas(cmsghdr) std::array<ControlOctets, kUdpPieces> receive_control{};
   std::vector<Received> received;
+  bool drained = false;
   std::array<SocketAddress, kUdpBatch> receivers{};
   std::array<iovec, kUdpBatch> send_parts{};
   std::array<mmsghdr, kUdpBatch> send_messages{};
+  std::array<std::size_t, kUdpBatch> segments{};
+  alignas(cmsghdr) std::array<ControlOctets, kUdpBatch> send_control{};
 };
 
-UdpSocket::Impl::Impl(FileDescriptor descriptor)
-    : fd(std::move(descriptor)), memory(std::make_unique<std::uint8_t[]>(kUdpBatch * kStride)) {
-  received.reserve(kUdpBatch);
-  for (std::size_t i = 0; i < kUdpBatch; ++i) {
-    receive_parts[i] = {memory.get() + i * kStride, kDatagramSizeMax};
+// Not initialized: pages that are never written to cost no memory.
+UdpSocket::Impl::Impl(FileDescriptor descriptor, const UdpOffloads& offloads)
+    : fd(std::move(descriptor)),
+      segmentation(offloads.segmentation),
+      coalescing(offloads.coalescing),
+      memory(new std::uint8_t[kUdpPieces * kStride]) {
+  received.reserve(kUdpReceiveMax);
+  for (std::size_t i = 0; i < kUdpPieces; ++i) {
+    receive_parts[i] = {memory.get() + i * kStride, kPieceMax};
     receive_messages[i].msg_hdr.msg_name = &senders[i];
     receive_messages[i].msg_hdr.msg_iov = &receive_parts[i];
     receive_messages[i].msg_hdr.msg_iovlen = 1;
+    receive_messages[i].msg_hdr.msg_control = receive_control[i].data();
+  }
+  for (std::size_t i = 0; i < kUdpBatch; ++i) {
     send_messages[i].msg_hdr.msg_iov = &send_parts[i];
     send_messages[i].msg_hdr.msg_iovlen = 1;
   }
+}
+
+std::size_t UdpSocket::Impl::run_of(std::span<const DatagramBatch::Slot> slots) const {
+  if (!segmentation.load(std::memory_order_relaxed)) return 1;
+  const DatagramBatch::Slot& first = slots.front();
+  std::size_t run = 1;
+  std::size_t size = first.size;
+  while (run < std::min(slots.size(), kSegmentsPerPiece)) {
+    const DatagramBatch::Slot& before = slots[run - 1];
+    const DatagramBatch::Slot& next = slots[run];
+    // A shorter one can only be the last.
+    const bool fits = before.size == first.size && next.size <= first.size && size + next.size <= kPieceMax &&
+                      next.data == before.data + before.size && next.to == first.to;
+    if (!fits) break;
+    size += next.size;
+    ++run;
+  }
+  return run;
+}
+
+std::size_t UdpSocket::Impl::fill_messages(std::span<const DatagramBatch::Slot> slots) {
+  std::size_t count = 0;
+  while (!slots.empty() && count < kUdpBatch) {
+    const std::size_t run = run_of(slots);
+    const DatagramBatch::Slot& last = slots[run - 1];
+    msghdr& message = send_messages[count].msg_hdr;
+    receivers[count] = to_socket_address(slots.front().to);
+    message.msg_name = receivers[count].data();
+    message.msg_namelen = receivers[count].size;
+    message.msg_control = nullptr;
+    message.msg_controllen = 0;
+    send_parts[count] = {slots.front().data, static_cast<std::size_t>(last.data + last.size - slots.front().data)};
+    if (run > 1) {
+      message.msg_control = send_control[count].data();
+      message.msg_controllen = CMSG_SPACE(sizeof(std::uint16_t));
+      cmsghdr* const head = CMSG_FIRSTHDR(&message);
+      head->cmsg_level = SOL_UDP;
+      head->cmsg_type = UDP_SEGMENT;
+      head->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+      const auto size = static_cast<std::uint16_t>(slots.front().size);
+      std::memcpy(CMSG_DATA(head), &size, sizeof size);
+    }
+    segments[count++] = run;
+    slots = slots.subspan(run);
+  }
+  return count;
+}
+
+std::size_t UdpSocket::Impl::send_singly(std::span<const DatagramBatch::Slot> slots) {
+  std::size_t sent = 0;
+  for (const DatagramBatch::Slot& slot : slots) {
+    const SocketAddress to = to_socket_address(slot.to);
+    if (sendto(fd.get(), slot.data, slot.size, 0, to.data(), to.size) >= 0) {
+      ++sent;
+    } else if (is_congestion(errno)) {
+      break;
+    }
+  }
+  return sent;
 }
 
 UdpSocket::UdpSocket(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -98,7 +201,7 @@ UdpSocket::~UdpSocket() = default;
 UdpSocket::UdpSocket(UdpSocket&&) noexcept = default;
 UdpSocket& UdpSocket::operator=(UdpSocket&&) noexcept = default;
 
-UdpSocket UdpSocket::bind(const Endpoint& local) {
+UdpSocket UdpSocket::bind(const Endpoint& local, const UdpOffloads& offloads) {
   const bool v4 = local.address.is_v4();
   FileDescriptor fd{socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (!fd) throw_bind_error(local, errno);
@@ -112,21 +215,37 @@ UdpSocket UdpSocket::bind(const Endpoint& local) {
   }
   const SocketAddress address = to_socket_address(local);
   if (::bind(fd.get(), address.data(), address.size) < 0) throw_bind_error(local, errno);
-  return UdpSocket{std::make_unique<Impl>(std::move(fd))};
+  const int on = 1;
+  UdpOffloads own = offloads;
+  if (own.coalescing) own.coalescing = setsockopt(fd.get(), SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
+  const int none = 0;  // for the socket; each message says what it wants
+  if (own.segmentation) own.segmentation = setsockopt(fd.get(), SOL_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
+  return UdpSocket{std::make_unique<Impl>(std::move(fd), own)};
 }
 
 std::span<UdpSocket::Received> UdpSocket::receive() {
   Impl& impl = *impl_;
   impl.received.clear();
-  for (mmsghdr& message : impl.receive_messages) message.msg_hdr.msg_namelen = sizeof(sockaddr_in6);
-  const int count = recvmmsg(impl.fd.get(), impl.receive_messages.data(), kUdpBatch, 0, nullptr);
+  for (mmsghdr& message : impl.receive_messages) {
+    message.msg_hdr.msg_namelen = sizeof(sockaddr_in6);
+    message.msg_hdr.msg_controllen = impl.coalescing ? sizeof(ControlOctets) : 0;
+  }
+  const int count = recvmmsg(impl.fd.get(), impl.receive_messages.data(), kUdpPieces, 0, nullptr);
+  impl.drained = count < static_cast<int>(kUdpPieces);
   // Errors are EAGAIN, EINTR or a pending ICMP error, which this call has taken away: nothing to read now.
   for (int i = 0; i < count; ++i) {
     const auto index = static_cast<std::size_t>(i);
-    const mmsghdr& message = impl.receive_messages[index];
+    mmsghdr& message = impl.receive_messages[index];
     const auto from = to_endpoint(impl.senders[index]);
     if (!from || (message.msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
-    impl.received.push_back({*from, MutableBytes{impl.memory.get() + index * kStride, message.msg_len}});
+    MutableBytes piece{impl.memory.get() + index * kStride, message.msg_len};
+    const std::size_t size = joined_size(message.msg_hdr, piece.size());
+    if (size > kDatagramSizeMax) continue;
+    do {  // an empty datagram is one, too
+      const std::size_t own = std::min(size, piece.size());
+      impl.received.push_back({*from, piece.first(own)});
+      piece = piece.subspan(own);
+    } while (!piece.empty() && impl.received.size() < kUdpReceiveMax);
   }
   return impl.received;
 }
@@ -135,30 +254,32 @@ std::size_t UdpSocket::send(std::span<const DatagramBatch::Slot> slots) {
   Impl& impl = *impl_;
   std::size_t sent = 0;
   while (!slots.empty()) {
-    const std::size_t batch = std::min(slots.size(), kUdpBatch);
-    for (std::size_t i = 0; i < batch; ++i) {
-      impl.receivers[i] = to_socket_address(slots[i].to);
-      impl.send_messages[i].msg_hdr.msg_name = impl.receivers[i].data();
-      impl.send_messages[i].msg_hdr.msg_namelen = impl.receivers[i].size;
-      impl.send_parts[i] = {slots[i].data, slots[i].size};
-    }
+    const std::size_t messages = impl.fill_messages(slots);
     bool retried = false;
-    for (std::size_t next = 0; next < batch;) {
-      const int count = sendmmsg(impl.fd.get(), &impl.send_messages[next], static_cast<unsigned>(batch - next), 0);
+    for (std::size_t next = 0; next < messages;) {
+      const int count = sendmmsg(impl.fd.get(), &impl.send_messages[next], static_cast<unsigned>(messages - next), 0);
       if (count > 0) {
-        next += static_cast<std::size_t>(count);
-        sent += static_cast<std::size_t>(count);
+        for (int i = 0; i < count; ++i) {
+          sent += impl.segments[next];
+          slots = slots.subspan(impl.segments[next++]);
+        }
         retried = false;
-      } else if (is_congestion(errno)) {
-        return sent;
-      } else if (is_pending_icmp(errno) && !retried) {
-        retried = true;
-      } else {
-        ++next;
-        retried = false;
+        continue;
       }
+      if (is_congestion(errno)) return sent;
+      if (is_pending_icmp(errno) && !retried) {
+        retried = true;
+        continue;
+      }
+      const std::size_t refused = impl.segments[next++];
+      if (refused > 1) {
+        // What is too large for the path only (EMSGSIZE) goes out in fragments, one by one.
+        if (is_without_segmentation(errno)) impl.segmentation.store(false, std::memory_order_relaxed);
+        sent += impl.send_singly(slots.first(refused));
+      }
+      slots = slots.subspan(refused);
+      retried = false;
     }
-    slots = slots.subspan(batch);
   }
   return sent;
 }
@@ -171,6 +292,10 @@ bool UdpSocket::send_one(const Endpoint& to, BytesView datagram) {
   return attempt() || (is_pending_icmp(errno) && attempt());
 }
 
+bool UdpSocket::drained() const {
+  return impl_->drained;
+}
+
 Endpoint UdpSocket::local() const {
   sockaddr_in6 address{};
   socklen_t size = sizeof address;
@@ -180,6 +305,10 @@ Endpoint UdpSocket::local() const {
 
 int UdpSocket::fd() const {
   return impl_->fd.get();
+}
+
+UdpOffloads UdpSocket::offloads() const {
+  return {impl_->segmentation.load(std::memory_order_relaxed), impl_->coalescing};
 }
 
 std::uint64_t UdpSocket::kernel_drops() const {

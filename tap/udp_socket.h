@@ -16,6 +16,16 @@ namespace rove {
 
 // Datagrams in one system call. More gains little (the call is a few percent by then) and delays the first one.
 inline constexpr std::size_t kUdpBatch = 64;
+// What one call receives: so many pieces, each of up to as many datagrams as the kernel joins (UDP_GRO_CNT_MAX).
+inline constexpr std::size_t kUdpPieces = 16;
+inline constexpr std::size_t kUdpPieceDatagrams = 64;
+inline constexpr std::size_t kUdpReceiveMax = kUdpPieces * kUdpPieceDatagrams;
+
+// What the kernel does with several datagrams at once. Each can be missing: then it is one by one.
+struct UdpOffloads {
+  bool segmentation = true;  // UDP_SEGMENT (Linux 4.18): what is sent is cut by the kernel, or the network card
+  bool coalescing = true;    // UDP_GRO (Linux 5.0): what is received comes in one piece
+};
 
 // One socket of one address family, non-blocking, with large buffers. A received batch is valid until the
 // next receive(). Usable for send_one() from another thread at the same time.
@@ -29,21 +39,26 @@ class UdpSocket {
     MutableBytes datagram;
   };
 
-  // Port 0: one that is free. Throws std::system_error ("bind 0.0.0.0:7683: Address already in use: …--listen…").
-  static UdpSocket bind(const Endpoint& local);
+  // Port 0: one that is free. Offloads that the kernel has not are left out. Throws std::system_error ("bind
+  // 0.0.0.0:7683: Address already in use: …--listen…").
+  static UdpSocket bind(const Endpoint& local, const UdpOffloads& offloads = {});
   ~UdpSocket();
   UdpSocket(UdpSocket&&) noexcept;
   UdpSocket& operator=(UdpSocket&&) noexcept;
 
-  // What is there now, kUdpBatch datagrams at most; empty when there is nothing. Datagrams larger than
+  // What is there now, kUdpReceiveMax datagrams at most; empty when there is nothing. Datagrams larger than
   // kDatagramSizeMax are left out.
   [[nodiscard]] std::span<Received> receive();
-  // Sends all slots; a slot that the kernel refuses is counted and skipped. Retries once after a pending
-  // ICMP error. Returns the number of datagrams that went out.
+  // Whether the last receive() took all that there was.
+  [[nodiscard]] bool drained() const;
+  // Sends all slots, those of one destination and size that lie behind each other in one piece; a slot that the kernel
+  // refuses is skipped. Retries once after a pending ICMP error. Returns the number of datagrams that went out.
   std::size_t send(std::span<const DatagramBatch::Slot> slots);
   bool send_one(const Endpoint& to, BytesView datagram);
   [[nodiscard]] Endpoint local() const;
   [[nodiscard]] int fd() const;
+  // Those in use. Segmentation ends by itself where a device turns out to be unable to (udp(7): EIO). Any thread.
+  [[nodiscard]] UdpOffloads offloads() const;
   // Datagrams that the kernel dropped because we read too slowly. Any thread.
   [[nodiscard]] std::uint64_t kernel_drops() const;
 

@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "core/base/bytes.h"
+#include "core/forward/batch.h"
+#include "core/forward/forwarder.h"
 
 namespace rove {
 
@@ -21,9 +23,19 @@ struct VnetHeader {
 };
 static_assert(sizeof(VnetHeader) == 10);
 inline constexpr std::uint8_t kVnetNeedsChecksum = 1;  // VIRTIO_NET_HDR_F_NEEDS_CSUM
+inline constexpr std::uint8_t kVnetGsoTcpV4 = 1;       // VIRTIO_NET_HDR_GSO_*
+inline constexpr std::uint8_t kVnetGsoTcpV6 = 4;
+inline constexpr std::uint8_t kVnetGsoUdp = 5;  // UDP_L4
 
 // Of a whole frame to be written. `needs_checksum`: its TCP or UDP checksum is that of the pseudo-header only; nullopt:
 // there is none to be found.
 [[nodiscard]] std::optional<VnetHeader> make_vnet_header(BytesView frame, bool needs_checksum);
+
+// Of a superframe (segment_size is not 0).
+[[nodiscard]] VnetHeader make_vnet_header(const FrameBatch::Entry& superframe);
+
+// What the header of a frame that was read says. A superframe of a kind that was not asked for counts as a whole frame,
+// which is too large then.
+[[nodiscard]] TapOffload offload_of(const VnetHeader& header);
 
 }  // namespace rove

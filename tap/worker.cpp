@@ -36,20 +36,34 @@ namespace {
 
 constexpr std::size_t kCommandsPerTurn = 256;
 constexpr std::size_t kFramesPerTurn = 64;
+// … and of superframes no more than so much: what comes in from the network waits meanwhile.
+constexpr std::size_t kFrameOctetsPerTurn = std::size_t{256} << 10;
 constexpr std::size_t kFramesBeforeEcho = 1024;  // more than a TAP's queue holds
 // Frames that wait for others are given up on when all that has arrived meanwhile has been read, or so much later: a
 // busy processor keeps us from reading, not them from coming.
 constexpr std::chrono::milliseconds kBacklogMax{100};
-// Frames of one batch of datagrams, each packed to the brim.
-constexpr std::size_t kFrameSlots = kUdpBatch * kPackedFramesMax;
-// handle_datagram() wants kPackedFramesMax free slots; twice as many let a batch collect before it is sent.
-constexpr std::size_t kDatagramSlots = 2 * kPackedFramesMax;
-static_assert(kDatagramSlots - kPackedFramesMax >= kFramesPerTurn);
+// Frames to be written; more are written in between.
+constexpr std::size_t kFrameSlots = 2048;
+static_assert(kFrameSlots >= kPackedFramesMax);
+// Frames go out together in batches of this size: large enough that the system call costs little, small enough to be in
+// the cache still.
+constexpr std::size_t kDatagramSlots = 2 * kSegmentsMax;
+constexpr std::size_t kDatagramOctets = std::size_t{256} << 10;
+constexpr std::size_t kBatchOctets = kDatagramOctets + kSuperframeOctetsMax;
+// What one datagram's frames can become that are sent on, a marker and what a DatagramBatch wants for the next one.
+constexpr std::size_t kRelaySlots = kPackedFramesMax + 1;
+constexpr std::size_t kRelayOctets = 3 * kDatagramSizeMax + kPackedFramesMax * kDataOverhead;
 
 // WorkerCounters as the array of numbers that it is.
 static_assert(std::is_trivially_copyable_v<WorkerCounters>);
 static_assert(sizeof(WorkerCounters) % sizeof(std::uint64_t) == 0);
 using CounterArray = std::array<std::uint64_t, sizeof(WorkerCounters) / sizeof(std::uint64_t)>;
+
+ForwarderConfig with_offloads(ForwarderConfig config, const TapOffloads& offloads) {
+  config.joins_tcp = offloads.tcp;
+  config.joins_udp = offloads.udp;
+  return config;
+}
 
 }  // namespace
 
@@ -67,6 +81,7 @@ struct Worker::Impl {
   void handle_echoes();
   void release_held();
   void write_frame(BytesView frame, bool needs_checksum, unsigned port);
+  void write_incoming();
   void send_outgoing();
   void publish();
 
@@ -99,7 +114,7 @@ struct Worker::Impl {
   Forwarder forwarder;
   Bytes frame_buffer;
   FrameBatch incoming{kFrameSlots};
-  DatagramBatch outgoing{kDatagramSlots};
+  DatagramBatch outgoing{kDatagramSlots, kBatchOctets};
   WorkerCounters counters;  // its `forwarder` stays empty: the Forwarder has them
   TimePoint now{};
   std::vector<Echo> echoes;        // of this turn's commands: answered when the TAP has been read empty
@@ -118,8 +133,8 @@ Worker::Impl::Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair
       events(config.events_max),
       tap(std::move(tap_queue)),
       ports(std::move(port_writer)),
-      forwarder(config.forwarder),
-      frame_buffer(kFrameSizeMax) {
+      forwarder(with_offloads(config.forwarder, tap.offloads())),
+      frame_buffer(kSuperframeSizeMax) {
   // poll() leaves out negative descriptors.
   const auto fd_of = [](const std::optional<UdpSocket>& socket) { return socket ? socket->fd() : -1; };
   polled = {{{wake_fd.get(), POLLIN, 0},
@@ -193,7 +208,7 @@ void Worker::Impl::handle_commands() {
       echoes.push_back(*echo);
       continue;
     }
-    if (outgoing.full()) send_outgoing();
+    if (!outgoing.has_room(2, 2 * kDatagramSizeMax)) send_outgoing();
     forwarder.handle_command(now, std::move(*command), outgoing);
     release_held();
   }
@@ -203,24 +218,39 @@ void Worker::Impl::handle_commands() {
 bool Worker::Impl::handle_datagrams(UdpSocket& socket) {
   const std::span<UdpSocket::Received> batch = socket.receive();
   for (const UdpSocket::Received& received : batch) {
-    if (outgoing.slots().size() > kDatagramSlots - kPackedFramesMax) send_outgoing();
+    if (!outgoing.has_room(kRelaySlots, kRelayOctets)) send_outgoing();
+    if (!incoming.has_room(kPackedFramesMax)) write_incoming();
     forwarder.handle_datagram(now, received.from, received.datagram, incoming, outgoing);
   }
-  // Before the next receive(), which takes their memory back.
-  for (const FrameBatch::Entry& entry : incoming.frames()) write_frame(entry.frame, entry.needs_checksum, entry.port);
-  incoming.clear();
+  write_incoming();  // before the next receive(), which takes their memory back
   release_held();
-  return batch.size() < kUdpBatch;
+  return socket.drained();
+}
+
+void Worker::Impl::write_incoming() {
+  for (const FrameBatch::Entry& entry : incoming.frames()) {
+    if (entry.segment_size == 0) {
+      write_frame(entry.frame, entry.needs_checksum, entry.port);
+    } else if (!tap.write(entry, incoming.parts(entry))) {
+      ++counters.tap_write_errors;
+    }
+  }
+  incoming.clear();
 }
 
 void Worker::Impl::handle_frames() {
-  for (std::size_t i = 0; i < (echoes.empty() ? kFramesPerTurn : kFramesBeforeEcho); ++i) {
-    const std::size_t size = tap.read(frame_buffer);
-    if (size == 0) return;
-    if (outgoing.full()) send_outgoing();
-    forwarder.handle_frame(now, BytesView{frame_buffer}.first(size), outgoing);
+  std::size_t octets = 0;
+  const std::size_t frames_max = echoes.empty() ? kFramesPerTurn : kFramesBeforeEcho;
+  for (std::size_t i = 0; i < frames_max && (octets < kFrameOctetsPerTurn || !echoes.empty()); ++i) {
+    const TapQueue::Frame frame = tap.read(frame_buffer);
+    if (frame.size == 0) break;
+    octets += frame.size;
+    if (!outgoing.has_room(kSegmentsMax + 1, kSuperframeOctetsMax + kDatagramSizeMax)) send_outgoing();
+    forwarder.handle_frame(now, MutableBytes{frame_buffer}.first(frame.size), frame.offload, outgoing);
     release_held();
   }
+  if (outgoing.full()) send_outgoing();
+  forwarder.flush(outgoing);
 }
 
 void Worker::Impl::handle_echoes() {
@@ -230,7 +260,7 @@ void Worker::Impl::handle_echoes() {
 
 void Worker::Impl::release_held() {
   while (forwarder.has_released(caught_up)) {
-    if (outgoing.full()) send_outgoing();
+    if (!outgoing.has_room(2, 2 * kDatagramSizeMax)) send_outgoing();
     if (const auto frame = forwarder.release(now, outgoing))
       write_frame(frame->frame, frame->needs_checksum, frame->port);
   }

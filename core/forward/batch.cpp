@@ -2,9 +2,8 @@
 
 namespace rove {
 
-DatagramBatch::DatagramBatch(std::size_t slots_max)
-    : memory_(std::make_unique<std::uint8_t[]>(slots_max * kDatagramSizeMax)), slots_(slots_max) {
-  for (std::size_t i = 0; i < slots_max; ++i) slots_[i].data = memory_.get() + i * kDatagramSizeMax;
-}
+// Not initialized: pages that are never written to cost no memory.
+DatagramBatch::DatagramBatch(std::size_t slots_max, std::size_t octets_max)
+    : octets_max_(octets_max), memory_(new std::uint8_t[octets_max]), slots_(slots_max) {}
 
 }  // namespace rove

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstring>
 #include <utility>
 #include <variant>
 
@@ -11,12 +10,14 @@
 #include "core/forward/advance_table.h"
 #include "core/forward/event_queue.h"
 #include "core/forward/flooded_frames.h"
+#include "core/forward/frame_sealer.h"
 #include "core/forward/hold_table.h"
 #include "core/forward/late_copies.h"
 #include "core/forward/session_table.h"
 #include "core/forward/silence.h"
 #include "core/forward/source_check.h"
 #include "core/forward/throttle.h"
+#include "core/wire/checksum.h"
 #include "core/wire/control_message.h"
 #include "core/wire/ethernet.h"
 #include "core/wire/frame_pack.h"
@@ -24,6 +25,8 @@
 #include "core/wire/marker.h"
 #include "core/wire/mss_clamp.h"
 #include "core/wire/sealed.h"
+#include "core/wire/superframe.h"
+#include "core/wire/transport.h"
 
 namespace rove {
 namespace {
@@ -67,9 +70,7 @@ Bytes make_filler() {
 }  // namespace
 
 struct Forwarder::Impl {
-  explicit Impl(const ForwarderConfig& config) : events(config.events_max), sessions(config.lane) {
-    ROVE_CHECK(config.lane != 0);
-  }
+  explicit Impl(const ForwarderConfig& forwarder_config) : config(forwarder_config) { ROVE_CHECK(config.lane != 0); }
 
   // ---- results that are no delivery -------------------------------------------------------------
 
@@ -100,32 +101,10 @@ struct Forwarder::Impl {
 
   // ---- sealing ----------------------------------------------------------------------------------
 
-  // False when the lane is used up; nothing was sent then.
-  bool seal(WorkerSession& session, std::uint8_t flags, BytesView frame, const FrameInfo& info, DatagramBatch& out) {
-    DatagramBatch::Slot& slot = out.next();
-    BytesView plaintext = frame;
-    if (const auto clamp = find_mss_clamp(frame, info, snapshot->inner_mtu)) {
-      // Patched where it is sealed: the frame is borrowed and not ours to change.
-      const MutableBytes copy{slot.data + kHeaderSize, frame.size()};
-      std::memcpy(copy.data(), frame.data(), frame.size());
-      apply_mss_clamp(copy, *clamp, (flags & kFlagNeedsChecksum) != 0);
-      plaintext = copy;
-    }
-    const bool sealed = session.seal(flags, plaintext, slot.data);
-    // Asked only when the notice fits: it is given once.
-    if (events.has_room(EventQueue::Kind::Notice) && session.take_worn()) notify(SessionWorn{session.local_index()});
-    if (!sealed) return false;
-    slot.to = session.endpoint();
-    slot.size = frame.size() + kDataOverhead;
-    out.commit();
-    ++counters.datagrams_sealed;
-    return true;
-  }
-
   void seal_to(TimePoint now, const NodeId& peer, std::uint8_t flags, BytesView frame, const FrameInfo& info,
                DatagramBatch& out) {
     WorkerSession* session = sessions.find_current(now, peer);
-    if (session == nullptr || !seal(*session, flags, frame, info, out)) drop(DropReason::NoSession);
+    if (session == nullptr || !sealer.seal(*session, flags, frame, info, out)) drop(DropReason::NoSession);
   }
 
   // ---- from the TAP -----------------------------------------------------------------------------
@@ -138,42 +117,110 @@ struct Forwarder::Impl {
     punt(frame);
   }
 
-  void handle_frame(TimePoint now, BytesView frame, DatagramBatch& out) {
+  void handle_frame(TimePoint now, MutableBytes frame, const TapOffload& offload, DatagramBatch& out) {
     ++counters.frames_in;
     counters.bytes_in += frame.size();
-    const Result<FrameInfo> info = parse_frame(frame);
+    const bool large = offload.segment_size != 0;
+    const Result<FrameInfo> info = parse_frame(frame, large ? kSuperframeSizeMax : kFrameSizeMax);
     if (!info) return drop(DropReason::BadFrame);
     vm_silence.handle_heard(info->source);
-    const VmView* source = find_vm(info->source);
-    if (source != nullptr && source->muted) return handle_muted(frame, *info);
-    if (!advances.empty()) show(now, info->source, source, out);
-    if (info->destination.is_group() || info->is_rarp()) return punt(frame);
+    if (large) return handle_superframe(now, frame, *info, offload.segment_size, out);
+    const bool needs_checksum = offload.needs_checksum && !complete_unusual_checksum(frame, *info, offload);
+    if (WorkerSession* session = find_direct(now, *info)) {
+      if (sealer.seal_or_pack(*session, needs_checksum, frame, *info, out)) {
+        return note_sent(now, *session, info->destination);
+      }
+    }
+    if (needs_checksum) (void)complete_checksum(frame);  // it has one that can be found
+    handle_whole(now, frame, *info, out);
+  }
 
-    const bool known = source != nullptr && source->place == VmView::Place::Local && has_own_source(*info, *source);
+  void handle_superframe(TimePoint now, MutableBytes frame, const FrameInfo& info, std::size_t segment_size,
+                         DatagramBatch& out) {
+    // A guest may have another idea of the path than the network has. (The size of UDP's is not ours to change.)
+    const auto place = find_transport(frame, info);
+    if (place && place->protocol == TransportProtocol::Tcp && place->payload - place->ip < snapshot->inner_mtu) {
+      segment_size = std::min(segment_size, snapshot->inner_mtu - (place->payload - place->ip));
+    }
+    Result<Segmenter> segmenter = Segmenter::make(frame, info, segment_size);
+    if (!segmenter) return drop(DropReason::BadFrame);
+    if (WorkerSession* session = find_direct(now, info)) {
+      const std::size_t failed = sealer.seal_segments(*session, *segmenter, out);
+      counters.drops[static_cast<std::size_t>(DropReason::NoSession)] += failed;
+      return note_sent(now, *session, info.destination);
+    }
+    while (!segmenter->done()) {
+      const MutableBytes segment = segmenter->next();
+      (void)complete_checksum(segment);
+      const Result<FrameInfo> own = parse_frame(segment);
+      if (!own) return drop(DropReason::BadFrame);  // a segment size of a jumbo network
+      handle_whole(now, segment, *own, out);
+    }
+  }
+
+  // A checksum that is no TCP's or UDP's directly behind IP (a tunnel's, behind extension headers) cannot be told of in
+  // a datagram's flags. True: it is complete now.
+  static bool complete_unusual_checksum(MutableBytes frame, const FrameInfo& info, const TapOffload& offload) {
+    const auto place = find_transport(frame, info);
+    if (place && place->start == offload.checksum_start && place->checksum_offset() == offload.checksum_offset) {
+      return false;
+    }
+    const std::size_t at = std::size_t{offload.checksum_start} + offload.checksum_offset;
+    if (at + 2 <= frame.size()) store_be(&frame[at], internet_checksum({frame.subspan(offload.checksum_start)}));
+    return true;
+  }
+
+  // The session in which a frame from the TAP goes without further ado: from a VM of this host, with its own source, to
+  // one of a connected peer, and nobody waits for anything. What else there is, handle_whole() knows.
+  [[nodiscard]] WorkerSession* find_direct(TimePoint now, const FrameInfo& info) {
+    if (!advances.empty() || info.destination.is_group() || info.is_rarp()) return nullptr;
+    const VmView* source = find_vm(info.source);
+    const bool known =
+        source != nullptr && !source->muted && source->place == VmView::Place::Local && has_own_source(info, *source);
+    if (!known) return nullptr;
+    const VmView* destination = find_vm(info.destination);
+    if (destination == nullptr || destination->place == VmView::Place::Local || holds.concerns(*destination)) {
+      return nullptr;
+    }
+    return sessions.find_current(now, destination->owner);
+  }
+
+  void note_sent(TimePoint now, WorkerSession& session, const MacAddress& destination) {
+    if (routes_used.admit(now, destination)) notify(RouteUsed{destination});
+    if (session.budget().silence().handle_sent(now)) notify(PeerSilent{session.peer()});
+  }
+
+  // A frame from the TAP with a complete checksum.
+  void handle_whole(TimePoint now, BytesView frame, const FrameInfo& info, DatagramBatch& out) {
+    const VmView* source = find_vm(info.source);
+    if (source != nullptr && source->muted) return handle_muted(frame, info);
+    if (!advances.empty()) show(now, info.source, source, out);
+    if (info.destination.is_group() || info.is_rarp()) return punt(frame);
+
+    const bool known = source != nullptr && source->place == VmView::Place::Local && has_own_source(info, *source);
     if (!known) return punt(frame);
 
-    const VmView* destination = find_vm(info->destination);
+    const VmView* destination = find_vm(info.destination);
     if (destination == nullptr) return punt(frame);
     if (destination->place == VmView::Place::Local) {
       // The bridge has delivered it already, unless the VM has left its port, or came so lately that this frame was
       // given to us before.
       if (destination->hold.unplugged) {
-        (void)hold(*info, *destination, NodeId{}, 0, frame);
+        (void)hold(info, *destination, NodeId{}, 0, frame);
       } else if (destination->detoured) {
-        handle_detoured(frame, *info, *destination);
+        handle_detoured(frame, info, *destination);
       } else if (now < std::max(destination->hold.until_max, destination->home_until)) {
-        send_home(0, frame, *info, *destination);
+        send_home(0, frame, info, *destination);
       } else {
-        flooded.push(now, info->destination, frame);
+        flooded.push(now, info.destination, frame);
       }
       return;
     }
-    if (!advances.empty() && keep_local(*info, *destination, frame)) return;
-    if (holds.concerns(*destination) && hold(*info, *destination, NodeId{}, 0, frame)) return;
+    if (!advances.empty() && keep_local(info, *destination, frame)) return;
+    if (holds.concerns(*destination) && hold(info, *destination, NodeId{}, 0, frame)) return;
     WorkerSession* session = sessions.find_current(now, destination->owner);
-    if (session == nullptr || !seal(*session, 0, frame, *info, out)) return punt(frame);
-    if (routes_used.admit(now, info->destination)) notify(RouteUsed{info->destination});
-    if (session->budget().silence().handle_sent(now)) notify(PeerSilent{session->peer()});
+    if (session == nullptr || !sealer.seal(*session, 0, frame, info, out)) return punt(frame);
+    note_sent(now, *session, info.destination);
   }
 
   // ---- from the network -------------------------------------------------------------------------
@@ -214,7 +261,10 @@ struct Forwarder::Impl {
     session->budget().silence().handle_heard();
     if (session->take_heard(now, from)) notify(SessionHeard{session->local_index(), from});
 
-    if (header->flags == kFlagMarker) return handle_marker(now, *session, opened.plaintext, relay);
+    if (header->flags == kFlagMarker) {
+      out.end_join();  // it may change what waits
+      return handle_marker(now, *session, opened.plaintext, relay);
+    }
     if ((header->flags & kFlagPacked) == 0) {
       return handle_inner(now, *session, header->flags, opened.plaintext, out, relay);
     }
@@ -231,6 +281,8 @@ struct Forwarder::Impl {
   // One frame of an opened datagram: what a receiver demands of it (docs/protocol.md §2), in that order.
   void handle_inner(TimePoint now, WorkerSession& session, std::uint8_t flags, MutableBytes frame, FrameBatch& out,
                     DatagramBatch& relay) {
+    // One that continues the frame before it has that one's addresses, which have been looked at.
+    if (is_joinable(flags) && out.append(session.local_index(), frame)) return count_delivered(frame);
     const Result<FrameInfo> info = parse_frame(frame);
     if (!info) return drop(DropReason::BadFrame);
     if (hops_of(flags) > kHopsMax) return drop(DropReason::TooManyHops);
@@ -268,6 +320,9 @@ struct Forwarder::Impl {
       }
     }
     deliver(flags, frame, *info, destination, out);
+    if (is_joinable(flags) && destination != nullptr && !holds.concerns(*destination) && !destination->detoured) {
+      open_join(session, frame, *info, out);
+    }
     if (destination != nullptr && vm_silence.handle_sent(now, info->destination)) notify(VmSilent{info->destination});
   }
 
@@ -306,7 +361,7 @@ struct Forwarder::Impl {
     if (hops > kHopsMax) return DropReason::TooManyHops;
     const auto onward = static_cast<std::uint8_t>((flags & kFlagNeedsChecksum) | kFlagForwarded | hops_flag(hops));
     WorkerSession* to = sessions.find_current(now, vm.owner);
-    if (to == nullptr || !seal(*to, onward, frame, info, relay)) return DropReason::NoSession;
+    if (to == nullptr || !sealer.seal(*to, onward, frame, info, relay)) return DropReason::NoSession;
     ++counters.frames_forwarded;
     return std::nullopt;
   }
@@ -314,6 +369,18 @@ struct Forwarder::Impl {
   void deliver(std::uint8_t flags, MutableBytes frame, const FrameInfo& info, const VmView* to, FrameBatch& out) {
     const bool needs_checksum = prepare_delivery(flags, frame, info);
     out.push(frame, needs_checksum, to != nullptr ? detour_port(*to) : 0);
+  }
+
+  // A frame whose checksum is partial, and that came straight from its sender.
+  [[nodiscard]] static bool is_joinable(std::uint8_t flags) {
+    return (flags & ~(kFlagSuperframe | kFlagLast)) == kFlagNeedsChecksum;
+  }
+
+  void open_join(const WorkerSession& session, MutableBytes frame, const FrameInfo& info, FrameBatch& out) const {
+    if (!config.joins_tcp) return;
+    const auto join = SegmentJoin::begin(frame, info);
+    if (!join || (join->place().protocol == TransportProtocol::Udp && !config.joins_udp)) return;
+    out.open_join(session.local_index(), *join);
   }
 
   [[nodiscard]] static unsigned detour_port(const VmView& vm) { return vm.detoured ? vm.port : 0; }
@@ -324,9 +391,13 @@ struct Forwarder::Impl {
     if (const auto clamp = find_mss_clamp(frame, info, snapshot->inner_mtu)) {
       apply_mss_clamp(frame, *clamp, needs_checksum);
     }
+    count_delivered(frame);
+    return needs_checksum;
+  }
+
+  void count_delivered(BytesView frame) {
     ++counters.frames_out;
     counters.bytes_out += frame.size();
-    return needs_checksum;
   }
 
   // ---- for a VM that is expected here -----------------------------------------------------------
@@ -527,13 +598,7 @@ struct Forwarder::Impl {
   void send_marker(TimePoint now, const NodeId& peer, const Marker& marker, DatagramBatch& out) {
     WorkerSession* session = sessions.find_current(now, peer);
     if (session == nullptr) return drop(DropReason::NoSession);
-    DatagramBatch::Slot& slot = out.next();
-    const Bytes plaintext = encode_marker(marker);
-    if (!session->seal(kFlagMarker, plaintext, slot.data)) return drop(DropReason::NoSession);
-    slot.to = session->endpoint();
-    slot.size = plaintext.size() + kDataOverhead;
-    out.commit();
-    ++counters.datagrams_sealed;
+    if (!sealer.seal_marker(*session, encode_marker(marker), out)) drop(DropReason::NoSession);
   }
 
   // ---- from the control thread ------------------------------------------------------------------
@@ -543,6 +608,7 @@ struct Forwarder::Impl {
     const bool same_sessions = next->sessions_version != 0 && next->sessions_version == snapshot->sessions_version;
     if (!same_sessions) sessions.handle_snapshot(now, *next);
     snapshot = std::move(next);
+    sealer.set_inner_mtu(snapshot->inner_mtu);
     if (!advances.empty()) review_advances(now);
     flooded.take_if(now, [&](const FloodedFrame& flood) {
       const VmView* vm = find_vm(flood.vm);
@@ -578,14 +644,16 @@ struct Forwarder::Impl {
     if (vm != nullptr && holds.concerns(*vm)) holds.handle_replay_end(mac, *vm);
   }
 
+  const ForwarderConfig config;
   ForwarderCounters counters;
-  EventQueue events;
+  EventQueue events{config.events_max};
+  FrameSealer sealer{config.packs, events, counters};
   AdvanceTable advances;
   HoldTable holds;
   LateCopies late_copies;
   FloodedFrames flooded;
   std::deque<Released> homebound;
-  SessionTable sessions;
+  SessionTable sessions{config.lane};
   std::shared_ptr<const Snapshot> snapshot = std::make_shared<const Snapshot>();
   VmSilence vm_silence;
   Throttle<MacAddress> routes_used{kRouteUsedPeriod, kRouteUsedMax};
@@ -597,8 +665,12 @@ struct Forwarder::Impl {
 Forwarder::Forwarder(const ForwarderConfig& config) : impl_(std::make_unique<Impl>(config)) {}
 Forwarder::~Forwarder() = default;
 
-void Forwarder::handle_frame(TimePoint now, BytesView frame, DatagramBatch& out) {
-  impl_->handle_frame(now, frame, out);
+void Forwarder::handle_frame(TimePoint now, MutableBytes frame, const TapOffload& offload, DatagramBatch& out) {
+  impl_->handle_frame(now, frame, offload, out);
+}
+
+void Forwarder::flush(DatagramBatch& out) {
+  impl_->sealer.flush(out);
 }
 
 void Forwarder::handle_datagram(TimePoint now, const Endpoint& from, MutableBytes datagram, FrameBatch& out,

@@ -25,6 +25,20 @@ struct ForwarderConfig {
   // Events waiting for the control thread; half of them may be frames, half control and sealed datagrams. Further
   // frames and datagrams count as DropReason::EventsFull, further notices as events_dropped.
   std::size_t events_max = 4096;
+  // Small frames that are handed in before a flush() share datagrams.
+  bool packs = false;
+  // What is delivered may be superframes of TCP; of UDP too.
+  bool joins_tcp = false;
+  bool joins_udp = false;
+};
+
+// What the kernel left undone of a frame from the TAP (struct virtio_net_hdr).
+struct TapOffload {
+  bool needs_checksum = false;  // the Internet checksum from `checksum_start` on, at `checksum_offset` from there
+  std::uint16_t checksum_start = 0;
+  std::uint16_t checksum_offset = 0;
+  std::uint16_t segment_size = 0;  // a superframe of TCP or UDP: the payload of its segments; 0: a whole frame
+  bool operator==(const TapOffload&) const = default;
 };
 
 // One worker thread. Allocates in handle_command() and for events only: a data frame that is forwarded,
@@ -36,8 +50,11 @@ class Forwarder {
   Forwarder(const Forwarder&) = delete;
   Forwarder& operator=(const Forwarder&) = delete;
 
-  // A frame read from the TAP. Needs one free slot in `out`.
-  void handle_frame(TimePoint now, BytesView frame, DatagramBatch& out);
+  // A frame read from the TAP, which is overwritten. Needs room for two datagrams in `out`, or for one and a
+  // superframe.
+  void handle_frame(TimePoint now, MutableBytes frame, const TapOffload& offload, DatagramBatch& out);
+  // After the last frame of a batch: small ones may wait for each other until then. Needs room for one datagram.
+  void flush(DatagramBatch& out);
 
   // A datagram read from the network; opened in place. Frames for the TAP go to `out` (borrowed from
   // `datagram`); frames to send on to a moved VM go to `relay`, which needs one free slot per frame that

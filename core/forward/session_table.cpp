@@ -34,11 +34,12 @@ void WorkerSession::handle_view(const SessionView& view) {
   expires_ = view.expires;
 }
 
-bool WorkerSession::seal(std::uint8_t flags, BytesView plaintext, std::uint8_t* to) {
+bool WorkerSession::seal(std::uint8_t flags, std::uint8_t index, BytesView plaintext, std::uint8_t* to) {
   const std::optional<std::uint64_t> count = sent_.take();
   if (!count) return false;
   const Header header{.type = DatagramType::Data,
                       .flags = flags,
+                      .index = index,
                       .receiver = remote_index_,
                       .counter = {.lane = lane_, .count = *count}};
   store_header(to, header);

@@ -72,7 +72,7 @@ class WorkerSession {
 
   // Writes header, ciphertext and tag, plaintext.size() + kDataOverhead octets; `plaintext` may lie at to +
   // kHeaderSize. False when the lane is used up.
-  [[nodiscard]] bool seal(std::uint8_t flags, BytesView plaintext, std::uint8_t* to);
+  [[nodiscard]] bool seal(std::uint8_t flags, std::uint8_t index, BytesView plaintext, std::uint8_t* to);
   // True once, when this lane nears its end.
   [[nodiscard]] bool take_worn() { return sent_.take_worn(); }
 

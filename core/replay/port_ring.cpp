@@ -1,7 +1,11 @@
 #include "core/replay/port_ring.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include "core/wire/ethernet.h"
+#include "core/wire/superframe.h"
 
 namespace rove {
 
@@ -71,13 +75,32 @@ PortRing::Taken PortRing::take_last(const MacAddress& destination, std::uint64_t
   const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(last, frames_.size()));
   for (std::size_t i = frames_.size() - count; i < frames_.size(); ++i) {
     const PortFrame& frame = frames_[i];
+    const bool is_wanted = i + wanted >= frames_.size();
     if (frame.frame.size() < destination.octets.size()) {
-      if (i + wanted >= frames_.size()) ++taken.missing;
-    } else if (std::equal(destination.octets.begin(), destination.octets.end(), frame.frame.begin())) {
+      if (is_wanted) ++taken.missing;
+    } else if (!std::equal(destination.octets.begin(), destination.octets.end(), frame.frame.begin())) {
+      continue;
+    } else if (frame.segment_size == 0) {
       taken.frames.push_back(frame);
+    } else {
+      std::vector<PortFrame> segments = segments_of(frame);
+      if (segments.empty() && is_wanted) ++taken.missing;
+      std::move(segments.begin(), segments.end(), std::back_inserter(taken.frames));
     }
   }
   return taken;
+}
+
+std::vector<PortFrame> PortRing::segments_of(PortFrame superframe) {
+  std::vector<PortFrame> segments;
+  const auto info = parse_frame(superframe.frame, kSuperframeSizeMax);
+  if (!info) return segments;
+  auto segmenter = Segmenter::make(superframe.frame, *info, superframe.segment_size);
+  while (segmenter && !segmenter->done()) {
+    const MutableBytes segment = segmenter->next();
+    segments.push_back({.frame = {segment.begin(), segment.end()}, .needs_checksum = true});
+  }
+  return segments;
 }
 
 }  // namespace rove

@@ -32,8 +32,9 @@ inline constexpr std::size_t kPortReadKept = 64;
 inline constexpr std::uint64_t kUndeliveredMax = 2;
 
 struct PortFrame {
-  Bytes frame;                  // empty: it was too large to be kept whole
-  bool needs_checksum = false;  // TCP or UDP checksum of the pseudo-header only
+  Bytes frame;                     // empty: it was too large to be kept whole
+  bool needs_checksum = false;     // TCP or UDP checksum of the pseudo-header only
+  std::uint16_t segment_size = 0;  // a superframe: the payload of each of its segments; 0: none
 };
 
 // What the capture of a port tells ahead of a VM that is stopped.
@@ -73,7 +74,7 @@ class PortRing {
   [[nodiscard]] std::size_t size() const { return frames_.size(); }
 
   struct Taken {
-    std::vector<PortFrame> frames;  // for that MAC, oldest first
+    std::vector<PortFrame> frames;  // for that MAC, oldest first; of a superframe all its segments
     std::uint64_t missing = 0;      // unread, but not here any more: too many, too large, or lost by the capture
   };
   // As of push(): how many frames have been seen in all.
@@ -85,6 +86,8 @@ class PortRing {
   [[nodiscard]] Taken take(const MacAddress& destination, std::uint64_t read) const;
 
  private:
+  // What it is in frames that fit the network; nothing of what contradicts itself.
+  [[nodiscard]] static std::vector<PortFrame> segments_of(PortFrame superframe);
   // The last `count` of those that are here; `wanted` of them were to be.
   [[nodiscard]] Taken take_last(const MacAddress& destination, std::uint64_t count, std::uint64_t wanted) const;
   // Should more be seen than is ever read (frames that some filter of the device swallows), the lowest number of unread

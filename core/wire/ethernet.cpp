@@ -204,9 +204,9 @@ Outcome parse_payload(BytesView payload, FrameInfo& info) {
 
 }  // namespace
 
-Result<FrameInfo> parse_frame(BytesView frame) {
+Result<FrameInfo> parse_frame(BytesView frame, std::size_t size_max) {
   if (frame.size() < kFrameSizeMin) return fail(Error::Truncated);
-  if (frame.size() > kFrameSizeMax) return fail(Error::TooLarge);
+  if (frame.size() > size_max) return fail(Error::TooLarge);
 
   FrameInfo info;
   info.destination = MacAddress::from_bytes(frame.data());

@@ -70,7 +70,7 @@ struct FrameInfo {
 // a second VLAN tag, IP or ARP in LLC/SNAP, an IP header that is short or longer than the frame, an extension header
 // chain that is cut or longer than 8 headers, Neighbor Discovery in fragments (RFC 6980), with a hop limit other than
 // 255 or with a link-layer option twice, ARP for anything but IPv4 on Ethernet. Checksums are not looked at.
-// Errors: Truncated, TooLarge (more than kFrameSizeMax octets), Malformed.
-[[nodiscard]] Result<FrameInfo> parse_frame(BytesView frame);
+// Errors: Truncated, TooLarge (more than `size_max` octets), Malformed.
+[[nodiscard]] Result<FrameInfo> parse_frame(BytesView frame, std::size_t size_max = kFrameSizeMax);
 
 }  // namespace rove

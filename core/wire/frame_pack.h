@@ -54,8 +54,9 @@ class PackedFrames {
 // Fills a buffer with packed frames.
 class FramePacker {
  public:
-  // `buffer` outlives it.
-  explicit FramePacker(MutableBytes buffer) : buffer_(buffer) {}
+  // `buffer` outlives it. It may hold `count` packed frames in its first `used` octets already.
+  explicit FramePacker(MutableBytes buffer, std::size_t used = 0, std::size_t count = 0)
+      : buffer_(buffer), used_(used), count_(count) {}
 
   // False, and nothing changed, when it does not fit, the size is out of bounds or kPackedFramesMax are in.
   [[nodiscard]] bool append(BytesView frame, bool needs_checksum);

@@ -151,7 +151,8 @@ void SimHost::handle_datagram(const Endpoint& from, const Bytes& datagram) {
 
 void SimHost::handle_tap_frame(const Bytes& frame) {
   if (node_ == nullptr) return;
-  forwarder_->handle_frame(time_.steady(), frame, sending_);
+  Bytes copy = frame;
+  forwarder_->handle_frame(time_.steady(), copy, {}, sending_);
   flush();
   release();
   turn();

@@ -87,11 +87,11 @@ TEST_CASE(
   CHECK_FALSE(next_event(monitor, kQuiet));
   Bytes buffer(kFrameSizeMax);
   REQUIRE(wait_readable(guests.left->queue.fd()));
-  REQUIRE(guests.left->queue.read(buffer) > 0);  // the broadcast
+  REQUIRE(guests.left->queue.read(buffer).size > 0);  // the broadcast
   const Bytes to_guest = ethernet_frame(kGuest, kOther, 0x88b5, Bytes(46));
   CHECK(guests.right->queue.write(to_guest));
   REQUIRE(wait_readable(guests.left->queue.fd()));
-  CHECK(guests.left->queue.read(buffer) == to_guest.size());
+  CHECK(guests.left->queue.read(buffer).size == to_guest.size());
   CHECK(next_event(monitor) == FdbEvent{kOther, guests.right->ifindex, false});
 
   CHECK(writer.set(kGuest, guests.right->ifindex, /*held=*/false) == 0);

@@ -53,7 +53,7 @@ struct Port {
     Bytes buffer(kFrameSizeMax);
     for (int i = 0; i < frames; ++i) {
       REQUIRE(wait_readable(tap->queue.fd()));
-      REQUIRE(tap->queue.read(buffer) > 0);
+      REQUIRE(tap->queue.read(buffer).size > 0);
     }
   }
   void wait_woken() {

@@ -8,13 +8,14 @@
 #include <fstream>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "core/forward/batch.h"
 #include "core/wire/checksum.h"
 #include "tap/links.h"
 #include "tests/support/private_network.h"
 #include "tests/support/seeded_random.h"
-#include "tests/support/test_frames.h"
+#include "tests/support/test_packets.h"
 
 namespace rove {
 namespace {
@@ -30,7 +31,7 @@ Bytes test_frame(std::size_t size, std::uint8_t octet) {
 Bytes read_frame(TapQueue& queue) {
   Bytes buffer(kFrameSizeMax);
   std::size_t size = 0;
-  while (size == 0 && wait_readable(queue.fd())) size = queue.read(buffer);
+  while (size == 0 && wait_readable(queue.fd())) size = queue.read(buffer).size;
   buffer.resize(size);
   return buffer;
 }
@@ -169,12 +170,12 @@ TEST_CASE("TapQueue: nothing to read is 0; a frame that is too short or for a de
   TapDevice device = open_tap({.name = "rovetap0", .mtu = 1400, .bridge = ""});
   Bytes buffer(kFrameSizeMax);
 
-  CHECK(device.queue.read(buffer) == 0);
+  CHECK(device.queue.read(buffer).size == 0);
   CHECK_FALSE(device.queue.write(Bytes(13)));
   CHECK(device.queue.write(test_frame(60, 1)));
   network.ip("link set rovetap0 down");
   CHECK_FALSE(device.queue.write(test_frame(60, 1)));
-  CHECK(device.queue.read(buffer) == 0);
+  CHECK(device.queue.read(buffer).size == 0);
   network.ip("link set rovetap0 up");
   CHECK(device.queue.write(test_frame(60, 1)));
 }
@@ -188,7 +189,7 @@ TEST_CASE("TapQueue: reading throws when the device was deleted") {
   network.ip("link delete rovetap0");
 
   CHECK(wait_readable(device.queue.fd()));
-  CHECK_THROWS_AS(static_cast<void>(device.queue.read(buffer)), std::system_error);
+  CHECK_THROWS_AS(static_cast<void>(device.queue.read(buffer).size), std::system_error);
 }
 
 TEST_CASE("TapQueue: a frame with a partial checksum arrives with a complete one") {
@@ -214,6 +215,73 @@ TEST_CASE("TapQueue: a frame with a partial checksum arrives with a complete one
   const auto sum = static_cast<std::uint16_t>(0x0a4d + 1 + 0x0a4d + 2 + 17 + 8 + 7 + 9 + 8);
   CHECK(load_be<std::uint16_t>(&received[40]) == static_cast<std::uint16_t>(~sum));
   CHECK_FALSE(near.queue.write(test_frame(60, 1), true));  // no TCP or UDP in it
+}
+
+TEST_CASE("TapQueue: a superframe arrives as one where that is wanted, and else in frames with complete checksums") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  constexpr TapOffloads kAll{.checksum = true, .tcp = true, .udp = true};
+  TapDevice near = open_tap({.name = "rovetap0", .mtu = 1400, .bridge = "vmbridge", .offloads = kAll});
+  REQUIRE(near.queue.offloads().tcp);
+  for (const bool wanted : {true, false}) {
+    for (const PacketShape shape : {PacketShape{}, PacketShape{.v4 = false}, PacketShape{.tagged = true},
+                                    PacketShape{.tcp = false}, PacketShape{.v4 = false, .tcp = false}}) {
+      if (!shape.tcp && !near.queue.offloads().udp) continue;  // before Linux 6.2
+      CAPTURE(wanted);
+      CAPTURE(shape.v4);
+      CAPTURE(shape.tcp);
+      CAPTURE(shape.tagged);
+      TapDevice far =
+          open_tap({.name = "rovetap1", .mtu = 1400, .bridge = "vmbridge", .offloads = wanted ? kAll : TapOffloads{}});
+      const Bytes whole = transport_packet(shape, 20000, kTcpAck | kTcpPush);
+      Bytes cut = whole;
+      std::vector<Bytes> segments;
+      auto segmenter = Segmenter::make(cut, *parse_frame(cut, kSuperframeSizeMax), 1300);
+      while (!segmenter->done()) {
+        const MutableBytes segment = segmenter->next();
+        segments.emplace_back(segment.begin(), segment.end());
+      }
+      FrameBatch batch{32};
+      batch.push(segments[0], true);
+      batch.open_join({}, *SegmentJoin::begin(segments[0], *parse_frame(segments[0])));
+      for (std::size_t i = 1; i < segments.size(); ++i) REQUIRE(batch.append({}, segments[i]));
+
+      REQUIRE(near.queue.write(batch.frames()[0], batch.parts(batch.frames()[0])));
+
+      Bytes buffer(kSuperframeSizeMax);
+      std::size_t payload = 0;
+      while (payload < 20000 && wait_readable(far.queue.fd())) {
+        const TapQueue::Frame frame = far.queue.read(buffer);
+        const BytesView view = BytesView{buffer}.first(frame.size);
+        if (!std::equal(whole.begin(), whole.begin() + 12, view.begin())) continue;  // the bridge's own
+        if (wanted) {
+          CHECK(frame.offload.segment_size == 1300);
+          CHECK(frame.offload.needs_checksum);
+          CHECK(frame.offload.checksum_start == shape.transport_at());
+          CHECK(Bytes{view.begin(), view.end()} == whole);
+        } else {
+          CHECK(frame.offload == TapOffload{});
+          CHECK(frame.size <= shape.header_size() + 1300);
+          const std::uint16_t rest = internet_checksum({view.subspan(shape.transport_at())});
+          CHECK(static_cast<std::uint16_t>(~rest + pseudo_sum_of(shape, view)) % 0xffff == 0);
+        }
+        payload += frame.size - shape.header_size();
+      }
+      CHECK(payload == 20000);
+    }
+  }
+}
+
+TEST_CASE("TapQueue: offloads that depend on others are left out with them") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  const auto open = [](const TapOffloads& wanted) {
+    return open_tap({.name = "rovetap0", .mtu = 1400, .bridge = "", .offloads = wanted}).queue.offloads();
+  };
+  CHECK(open({}) == TapOffloads{});
+  CHECK(open({.checksum = false, .tcp = true, .udp = true}) == TapOffloads{});
+  CHECK(open({.checksum = true}) == TapOffloads{.checksum = true});
+  CHECK(open({.checksum = true, .tcp = true}) == TapOffloads{.checksum = true, .tcp = true});
 }
 
 TEST_CASE("open_tap: an error says what was tried, why it failed and what to do") {

@@ -65,6 +65,67 @@ TEST_CASE("UdpSocket: datagrams arrive whole, in order, with their sender; batch
   CHECK(receiver.kernel_drops() == 0);
 }
 
+TEST_CASE("UdpSocket: with and without the kernel's help, the same datagrams arrive in the same order") {
+  for (const bool segmentation : {true, false}) {
+    for (const bool coalescing : {true, false}) {
+      CAPTURE(segmentation);
+      CAPTURE(coalescing);
+      UdpSocket sender = UdpSocket::bind(loopback_v4(), {segmentation, coalescing});
+      UdpSocket receiver = UdpSocket::bind(loopback_v4(), {segmentation, coalescing});
+      UdpSocket other = UdpSocket::bind(loopback_v4());
+      CHECK(sender.offloads().segmentation == segmentation);
+      CHECK(receiver.offloads().coalescing == coalescing);
+      // Full ones, more than one piece takes; a short one ends a piece; one to elsewhere; larger ones again.
+      const std::vector<std::size_t> sizes = [] {
+        std::vector<std::size_t> all(150, 1000);
+        all.push_back(10);
+        all.insert(all.end(), 20, 300);
+        all.insert(all.end(), 5, 1400);
+        return all;
+      }();
+      DatagramBatch batch{sizes.size() + 1};
+      for (std::size_t i = 0; i < sizes.size(); ++i) {
+        if (i == 160) fill(batch, other.local(), 300, 0xff);
+        fill(batch, receiver.local(), sizes[i], static_cast<std::uint8_t>(i));
+      }
+
+      CHECK(sender.send(batch.slots()) == sizes.size() + 1);
+
+      std::size_t next = 0;
+      while (next < sizes.size() && wait_readable(receiver.fd())) {
+        for (const UdpSocket::Received& one : receiver.receive()) {
+          REQUIRE(next < sizes.size());
+          CHECK(one.from == sender.local());
+          CHECK(one.datagram.size() == sizes[next]);
+          const auto expected = static_cast<std::uint8_t>(next);
+          CHECK(std::count(one.datagram.begin(), one.datagram.end(), expected) ==
+                static_cast<std::ptrdiff_t>(sizes[next]));
+          ++next;
+        }
+      }
+      CHECK(next == sizes.size());
+      CHECK(receiver.receive().empty());
+      CHECK(receiver.drained());
+      CHECK(receive_all(other, 1) == std::vector{0xff});
+    }
+  }
+}
+
+TEST_CASE("UdpSocket: datagrams larger than the path goes out in fragments, also those of one size") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  network.ip("link set lo up mtu 1500");
+  UdpSocket sender = UdpSocket::bind(loopback_v4());
+  UdpSocket receiver = UdpSocket::bind(loopback_v4());
+  DatagramBatch batch{4};
+  for (std::uint8_t i = 0; i < 4; ++i) fill(batch, receiver.local(), 3000, i);
+
+  CHECK(sender.send(batch.slots()) == 4);
+
+  CHECK(receive_all(receiver, 4) == std::vector{0, 1, 2, 3});
+  CHECK(sender.offloads().segmentation);
+}
+
 TEST_CASE("UdpSocket: port 0 gives a port, which a second socket cannot have") {
   const UdpSocket socket = UdpSocket::bind(loopback_v4());
   REQUIRE(socket.local().port != 0);

@@ -67,7 +67,7 @@ bool eventually(Condition condition) {
 Bytes read_frame(TapQueue& queue) {
   Bytes buffer(kFrameSizeMax);
   std::size_t size = 0;
-  while (size == 0 && wait_readable(queue.fd(), kLimit)) size = queue.read(buffer);
+  while (size == 0 && wait_readable(queue.fd(), kLimit)) size = queue.read(buffer).size;
   buffer.resize(size);
   return buffer;
 }
@@ -339,7 +339,7 @@ TEST_CASE("Worker: while the TAP is down frames are dropped and counted, afterwa
     CHECK(sites.a->guest.queue.write(frame));
     Bytes buffer(kFrameSizeMax);
     return wait_readable(sites.b->guest.queue.fd(), std::chrono::milliseconds{20}) &&
-           sites.b->guest.queue.read(buffer) == frame.size();
+           sites.b->guest.queue.read(buffer).size == frame.size();
   }));
   CHECK_FALSE(sites.a->worker->failure());
 }
@@ -447,7 +447,7 @@ TEST_CASE("Worker: a full mailbox refuses commands but never loses the last snap
     CHECK(a.guest.queue.write(frame));
     Bytes buffer(kFrameSizeMax);
     return wait_readable(b.guest.queue.fd(), std::chrono::milliseconds{20}) &&
-           b.guest.queue.read(buffer) == frame.size();
+           b.guest.queue.read(buffer).size == frame.size();
   }));
 }
 

@@ -31,9 +31,15 @@ struct Host {
 
   void publish() { forwarder.handle_command(now, NewSnapshot{std::make_shared<const Snapshot>(snapshot)}, sent); }
 
-  void take_frame(BytesView frame) {
+  void take_frame(BytesView frame, const TapOffload& offload = {}) {
     sent.clear();
-    forwarder.handle_frame(now, frame, sent);
+    add_frame(frame, offload);
+    forwarder.flush(sent);
+  }
+  // One of several of a batch: flush() is left to the caller.
+  void add_frame(BytesView frame, const TapOffload& offload = {}) {
+    taken.assign(frame.begin(), frame.end());
+    forwarder.handle_frame(now, taken, offload, sent);
   }
   // `datagram` stays with the host: delivered frames lie in it.
   void take_datagram(const Endpoint& from, BytesView datagram) {
@@ -71,9 +77,10 @@ struct Host {
   TimePoint now = kStart;
   Snapshot snapshot;
   Forwarder forwarder;
-  DatagramBatch sent{kPackedFramesMax};
+  DatagramBatch sent{kSegmentsMax};
   FrameBatch delivered{kPackedFramesMax};
   DatagramBatch relayed{kPackedFramesMax};
+  Bytes taken;
   Bytes received;
 };
 
@@ -137,7 +144,9 @@ class SessionMaker {
 
 // Two hosts with a session and a VM each, that know of each other.
 struct Pair {
-  explicit Pair(AeadAlgorithm algorithm = AeadAlgorithm::ChaCha20Poly1305) {
+  explicit Pair(AeadAlgorithm algorithm = AeadAlgorithm::ChaCha20Poly1305, ForwarderConfig config_of_a = {},
+                ForwarderConfig config_of_b = {})
+      : a(1, config_of_a), b(2, config_of_b) {
     a.snapshot.vms[vm_a] = local_vm({ip_a, ip6_a});
     a.snapshot.vms[vm_b] = remote_vm(b, {ip_b, ip6_b});
     b.snapshot.vms[vm_b] = local_vm({ip_b, ip6_b});
@@ -173,8 +182,8 @@ struct Pair {
   const IpAddress ip6_a = ip_of("fd00::a");
   const IpAddress ip6_b = ip_of("fd00::b");
   SessionMaker maker;
-  Host a{1};
-  Host b{2};
+  Host a;
+  Host b;
   SessionPair session;
   std::uint64_t forged_ = 0;
 };

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "tests/support/test_packets.h"
+
 namespace rove {
 namespace {
 
@@ -176,4 +178,29 @@ TEST_CASE("PortRing: a queue that is not read for long is no error") {
 }
 
 }  // namespace
+
+TEST_CASE("PortRing: a superframe is one unread frame, and is handed on in segments") {
+  const PacketShape shape;
+  PortRing ring{{0, 0}};
+  const PacketEnds ends;
+  ring.push({.frame = transport_packet(shape, 100), .needs_checksum = true});
+  ring.push({.frame = transport_packet(shape, 3500), .needs_checksum = true, .segment_size = 1000});
+  Bytes damaged = transport_packet(shape, 3500);
+  damaged.push_back(0);
+  ring.push({.frame = damaged, .needs_checksum = true, .segment_size = 1000});
+  ring.handle_counters(TimePoint{}, {1, 0});
+
+  const PortRing::Taken taken = ring.take(ends.to_mac, 0);
+
+  CHECK(ring.unread() == 2);
+  CHECK(taken.missing == 1);
+  REQUIRE(taken.frames.size() == 4);
+  for (const PortFrame& frame : taken.frames) {
+    CHECK(frame.needs_checksum);
+    CHECK(frame.segment_size == 0);
+    CHECK(load_be<std::uint16_t>(&frame.frame[shape.checksum_at()]) == pseudo_sum_of(shape, frame.frame));
+  }
+  CHECK(taken.frames[3].frame.size() == shape.header_size() + 500);
+}
+
 }  // namespace rove
