@@ -17,13 +17,14 @@ PING_PATIENCE_S = 1
 DATAGRAMS = {"udp64": 64, "udp1400": 1400 - 28}
 SILENCE_S = 0.5
 SETTLE_S = 0.5  # until a TCP flow has found its rate
+PAUSE_S = 0.2  # between measurements: what the one before has left in queues
 _REPLY = re.compile(r"icmp_seq=(\d+) .*time=([\d.]+) ms")
 
 
 class Measurements:
     """`names` says which; measure() takes them one after the other over one system."""
 
-    ALL = ("tcp", "reverse", "tcp8", "udp64", "udp1400", "rtt", "loaded", "memory")
+    ALL = ("rtt", "tcp", "reverse", "tcp8", "loaded", "udp64", "udp1400", "memory")
 
     def __init__(self, seconds, names, udp_blast, congestion):
         """`congestion`: TCP's congestion control; None leaves the kernel's default."""
@@ -36,6 +37,7 @@ class Measurements:
                  "udp1400": self._udp1400, "rtt": self._rtt, "loaded": self._loaded, "memory": self._memory}
         figures = {}
         for name in self._names:
+            time.sleep(PAUSE_S)
             try:
                 figures.update(takes[name](system))
             except lab.LabError as error:
@@ -116,18 +118,18 @@ class Measurements:
 
     def _udp(self, system, name):
         """Offered at full speed by one sender. What arrived is counted by a receiver whose buffer does not overflow,
-        and by the device through which it came: the two differ where a daemon joins datagrams."""
+        and by the device through which it came: that it was carried, even if the receiver lost it."""
         log = f"{name}-{system.name}.log"
         if os.path.exists(system.lab.path(log)):
             os.unlink(system.lab.path(log))
         receiver = system.lab.spawn(system.place("b"), self._udp_blast, "receive", PORT, SILENCE_S, log=log)
         lab.wait_for(lambda: "ready" in receiver.last_lines(), 10, receiver)
-        before = system.lab.received("b", system.device)
+        before = system.lab.received("b", system.device("b"))
         sent = json.loads(system.lab.run(system.place("a"), self._udp_blast, "send", system.address("b"), PORT,
                                          DATAGRAMS[name], self._seconds, timeout=self._seconds + 20).stdout)
         if not receiver.wait(20):
             raise lab.LabError("the receiver did not end")
-        device = system.lab.received("b", system.device) - before
+        device = system.datagrams_received(before, system.lab.received("b", system.device("b")), DATAGRAMS[name])
         got = json.loads(receiver.last_lines().splitlines()[-1])
         return {f"{name}_pps": got["datagrams"] / sent["seconds"], f"{name}_device_pps": device / sent["seconds"],
                 f"{name}_offered_pps": sent["datagrams"] / sent["seconds"], f"{name}_reordered": got["reordered"]}

@@ -17,16 +17,18 @@ class System:
     optional = False  # measured where it happens to be there
     switches = True  # carries Ethernet frames, so that bridges can be joined by it
     package = None  # Debian's, of which the version is told
+    # Octets of headers before a datagram's payload in what the device counts, where a program writes into it: it may
+    # join datagrams, which the device counts as one packet. None: the kernel counts each.
+    frame_header = None
 
     def __init__(self, laboratory, number):
         """`number` makes its inner subnet: 10.99.NUMBER.0/24."""
         self.lab, self.number = laboratory, number
-        self.device = f"{self.name}0"
         self.daemons = {}
 
-    @staticmethod
-    def missing():
-        """The program that is not installed; None when nothing is missing."""
+    @classmethod
+    def obstacle(cls):
+        """Why it cannot be measured here; None when it can."""
         return None
 
     def version(self):
@@ -42,6 +44,10 @@ class System:
 
     def address(self, host):
         return f"10.99.{self.number}.{lab.HOSTS.index(host) + 1}"
+
+    def device(self, host):  # pylint: disable=unused-argument
+        """That through which packets for the address come."""
+        return f"{self.name}0"
 
     def place(self, host):
         """The namespace that the address is in."""
@@ -63,10 +69,11 @@ class System:
     def attach(self, host):
         """Gives the device to the bridge of the guest, or makes it the host's own interface."""
         if self.lab.bridged:
-            self.lab.ip(host, "link", "set", self.device, "mtu", self.mtu, "master", lab.bridge_of(self.name), "up")
+            self.lab.ip(host, "link", "set", self.device(host), "mtu", self.mtu, "master", lab.bridge_of(self.name),
+                        "up")
         else:
-            self.lab.ip(host, "link", "set", self.device, "mtu", self.mtu, "up")
-            self.lab.ip(host, "address", "replace", f"{self.address(host)}/24", "dev", self.device)
+            self.lab.ip(host, "link", "set", self.device(host), "mtu", self.mtu, "up")
+            self.lab.ip(host, "address", "replace", f"{self.address(host)}/24", "dev", self.device(host))
 
     def wait_reachable(self):
         deadline = time.monotonic() + READY_SECONDS
@@ -80,6 +87,11 @@ class System:
         return "".join(f"-- {host}\n{daemon.last_lines()}" for host, daemon in self.daemons.items())
 
     # -- observing
+
+    def datagrams_received(self, before, after, payload):
+        """How many datagrams of that payload came in by host b's device between two readings of it."""
+        packets, octets = (now - then for now, then in zip(after, before))
+        return packets if self.frame_header is None else (octets - packets * self.frame_header) / payload
 
     def resident_mib(self):
         """The larger of the two daemons (proc(5), VmRSS); None where the kernel does it all."""
@@ -98,16 +110,15 @@ class Veth(System):
 
     name, mtu = "veth", 1500
 
-    def __init__(self, laboratory, number):
-        super().__init__(laboratory, number)
-        self.device = "cable" if laboratory.bridged else lab.WIRE
+    def device(self, host):
+        return "cable" if self.lab.bridged else lab.WIRE
 
     def address(self, host):
         return super().address(host) if self.lab.bridged else lab.UNDERLAY[host]
 
     def connect(self):
         if self.lab.bridged:
-            self.lab.add_wire(self.device)
+            self.lab.add_wire(self.device(None))
             for host in lab.HOSTS:
                 self.attach(host)
 
@@ -119,7 +130,7 @@ class Vxlan(System):
 
     def connect(self):
         for here, there in (lab.HOSTS, tuple(reversed(lab.HOSTS))):
-            self.lab.ip(here, "link", "add", self.device, "type", "vxlan", "id", "7", "dstport", "4789", "local",
+            self.lab.ip(here, "link", "add", self.device(here), "type", "vxlan", "id", "7", "dstport", "4789", "local",
                         lab.UNDERLAY[here], "remote", lab.UNDERLAY[there], "dev", lab.WIRE)
             self.attach(here)
 
@@ -128,6 +139,7 @@ class Rove(System):
     """Two nodes of one network, made with the files that an operator would use; host a's is the bootstrap."""
 
     name = "rove"
+    frame_header = 42
     _PORT = 7683
 
     def __init__(self, laboratory, number, binary, settings=()):
@@ -161,7 +173,7 @@ class Rove(System):
         path = self.lab.path(f"rove-{host}", "etc", "bench.toml")
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        lines = [f'endpoints = ["{lab.UNDERLAY[host]}:{self._PORT}"]', f'tap = "{self.device}"']
+        lines = [f'endpoints = ["{lab.UNDERLAY[host]}:{self._PORT}"]', f'tap = "{self.device(host)}"']
         if self.lab.bridged:
             lines.append(f'bridge = "{lab.bridge_of(self.name)}"')
         with open(path, "w", encoding="utf-8") as file:
@@ -170,7 +182,8 @@ class Rove(System):
     def _become_a_vm(self, host):
         """Without a bridge the TAP is the host's own interface. Its own MAC is never a VM's to rove, so it gets
         another one; there is no shorter way into rove than that."""
-        self.lab.ip(host, "link", "set", self.device, "address", f"02:00:5e:99:00:{lab.HOSTS.index(host) + 1:02x}")
+        self.lab.ip(host, "link", "set", self.device(host), "address",
+                    f"02:00:5e:99:00:{lab.HOSTS.index(host) + 1:02x}")
         self.attach(host)
 
     def _environment(self, host):
