@@ -34,7 +34,7 @@ constexpr std::uint8_t bit(AeadAlgorithm algorithm) {
 }  // namespace
 
 struct Aead::Impl {
-  std::variant<Aes256GcmCipher, ChaCha20Poly1305Cipher> cipher;
+  std::variant<GnutlsAes256GcmCipher, ChaCha20Poly1305Cipher> cipher;
 };
 
 std::uint8_t supported_aeads() {
@@ -51,7 +51,7 @@ std::optional<AeadAlgorithm> choose_aead(std::uint8_t ours, std::uint8_t theirs)
 
 Aead::Aead(AeadAlgorithm algorithm, const AeadKey& key) {
   if (algorithm == AeadAlgorithm::Aes256Gcm) {
-    impl_.reset(new Impl{Aes256GcmCipher{key}});
+    impl_.reset(new Impl{GnutlsAes256GcmCipher{key}});
   } else {
     ROVE_CHECK(algorithm == AeadAlgorithm::ChaCha20Poly1305);
     impl_.reset(new Impl{ChaCha20Poly1305Cipher{key}});

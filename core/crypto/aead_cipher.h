@@ -15,7 +15,7 @@
 #include "core/base/bytes.h"
 #include "core/crypto/keys.h"
 
-struct api_aead_cipher_hd_st;  // GnuTLS's; only aead_cipher.cpp includes its headers
+struct api_aead_cipher_hd_st;  // GnuTLS's; only aead_cipher_gnutls.cpp includes its headers
 
 namespace rove {
 
@@ -25,9 +25,9 @@ using AeadNonce = std::array<std::uint8_t, 12>;
 using ExtendedNonce = std::array<std::uint8_t, 24>;
 
 // AES-256-GCM (NIST SP 800-38D) by GnuTLS. Holds expanded keys; used by one thread.
-class Aes256GcmCipher {
+class GnutlsAes256GcmCipher {
  public:
-  explicit Aes256GcmCipher(const AeadKey& key);
+  explicit GnutlsAes256GcmCipher(const AeadKey& key);
 
   void seal(const AeadNonce& nonce, BytesView associated_data, BytesView plaintext, std::uint8_t* out);
   [[nodiscard]] bool open(const AeadNonce& nonce, BytesView associated_data, BytesView ciphertext, std::uint8_t* out);
