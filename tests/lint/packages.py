@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """docker/packages.txt is true: every name in it is a Debian package, and every external header that a source includes
-comes from a package of its groups build or test (or from the compiler and libc, which g++ brings)."""
+comes from a package of its groups build or test (or from the compiler and libc, which g++ brings). Names that are for
+other architectures than this one ("name [amd64]") are not looked up: they need not exist here."""
 
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 
 import tree
 
+ENTRY = re.compile(r"^([a-z0-9][a-z0-9.+-]*)(?: \[([a-z0-9]+(?: [a-z0-9]+)*)\])?$")
 INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)
 SEARCH = ("/usr/include", "/usr/include/x86_64-linux-gnu", "/usr/include/aarch64-linux-gnu", "/usr/include/libnl3")
 FROM_COMPILER = re.compile(r"^(libc6-dev|linux-libc-dev|libstdc\+\+-\d+-dev|libgcc-\d+-dev|gcc-\d+|libclang-.*)$")
@@ -17,15 +19,19 @@ FROM_COMPILER = re.compile(r"^(libc6-dev|linux-libc-dev|libstdc\+\+-\d+-dev|libg
 BROUGHT_BY = {"libopendht-c-dev": "libopendht-dev"}
 
 
-def groups():
-    found, current = {}, None
+def groups(architecture):
+    """group -> its names for this architecture; and the lines that are neither a group nor a name."""
+    found, current, wrong = {}, None, []
     for line in tree.read("docker/packages.txt").splitlines():
         line = line.split("#")[0].strip()
         if line.startswith("["):
             current = found.setdefault(line.strip("[]"), [])
+        elif entry := ENTRY.match(line):
+            if entry[2] is None or architecture in entry[2].split():
+                current.append(entry[1])
         elif line:
-            current.append(line)
-    return found
+            wrong.append(line)
+    return found, wrong
 
 
 def known(names):
@@ -54,9 +60,12 @@ def main():
     if shutil.which("dpkg-query") is None:
         print("not a Debian system")
         sys.exit(tree.SKIP)
-    listed = groups()
+    architecture = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True,
+                                  check=True).stdout.strip()
+    listed, wrong = groups(architecture)
     names = sorted({name for group in listed.values() for name in group})
-    problems = [f"docker/packages.txt: no such package: {name}" for name in sorted(set(names) - known(names))]
+    problems = [f"docker/packages.txt: neither a group nor NAME [ARCHITECTURE…]: {line}" for line in wrong]
+    problems += [f"docker/packages.txt: no such package: {name}" for name in sorted(set(names) - known(names))]
 
     header_of, user_of = {}, {}
     for path in tree.sources():
