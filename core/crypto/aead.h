@@ -1,4 +1,4 @@
-// The AEADs of sessions: AES-256-GCM by GnuTLS, ChaCha20-Poly1305 (RFC 8439) by libsodium.
+// The AEADs of sessions: AES-256-GCM by ipsec-mb or GnuTLS, ChaCha20-Poly1305 (RFC 8439) by libsodium.
 #pragma once
 
 #include <cstdint>

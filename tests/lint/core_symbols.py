@@ -2,7 +2,7 @@
 """core is deterministic: its libraries leave no system call, clock, thread, file, environment or randomness for the
 linker to find. Usage: core_symbols.py LIBRARY.a...
 
-libsodium's and GnuTLS's functions are fine: they are pure, but for those that draw randomness themselves.
+libsodium's, GnuTLS's and ipsec-mb's functions are fine: they are pure, but for those that draw randomness themselves.
 """
 
 import re

@@ -30,6 +30,7 @@ LIBRARIES = (
     (r"^opendht", r"^(dht/[^/]+|tests/(unit/dht|sim|bench|fuzz|support)/.*)$"),
     (r"^sodium", r"^(core/crypto/[^/]+\.cpp|tap/[^/]+\.cpp|tests/.*)$"),
     (r"^gnutls/", r"^(core/crypto/aead[^/]*\.cpp|core/identity/[^/]+|dht/[^/]+|tests/.*)$"),
+    (r"^intel-ipsec-mb", r"^core/crypto/aead[^/]*\.cpp$"),
     (r"^libtasn1", r"^(core/identity/[^/]+\.cpp|tests/.*)$"),
     (r"^tl/expected", r"^core/base/result\.h$"),
     (r"^msgpack", r"^(core/location/record\.cpp|dht/message_check\.cpp|tests/.*)$"),
@@ -40,7 +41,7 @@ LIBRARIES = (
     (r"^(doctest/|benchmark/|fuzzer/)", r"^tests/.*$"),
 )
 # Those of them that may not even come along through headers of ours.
-HIDDEN = (r"^opendht", r"^sodium", r"^gnutls/", r"^libtasn1", r"^msgpack", r"^netlink/")
+HIDDEN = (r"^opendht", r"^sodium", r"^gnutls/", r"^intel-ipsec-mb", r"^libtasn1", r"^msgpack", r"^netlink/")
 
 
 def allowed_folders():

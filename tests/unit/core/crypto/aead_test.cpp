@@ -10,6 +10,8 @@
 namespace rove {
 namespace {
 
+const bool ipsec_mb = IpsecMbAes256GcmCipher::is_supported();  // else GnuTLS is all there is
+
 constexpr AeadAlgorithm kAlgorithms[] = {AeadAlgorithm::Aes256Gcm, AeadAlgorithm::ChaCha20Poly1305};
 
 template <typename Key>
@@ -81,6 +83,10 @@ bool opens(Aead& aead, std::uint64_t counter, BytesView associated_data, const B
 
 TEST_CASE("GnutlsAes256GcmCipher: agrees with Wycheproof's vectors") {
   CHECK(run_wycheproof<GnutlsAes256GcmCipher, AeadKey, AeadNonce>("wycheproof_aes_gcm.json") > 60);
+}
+
+TEST_CASE("IpsecMbAes256GcmCipher: agrees with Wycheproof's vectors" * doctest::skip(!ipsec_mb)) {
+  CHECK(run_wycheproof<IpsecMbAes256GcmCipher, AeadKey, AeadNonce>("wycheproof_aes_gcm.json") > 60);
 }
 
 TEST_CASE("ChaCha20Poly1305Cipher: agrees with Wycheproof's vectors") {
