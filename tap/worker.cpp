@@ -48,7 +48,7 @@ static_assert(kFrameSlots >= kPackedFramesMax);
 // Frames go out together in batches of this size: large enough that the system call costs little, small enough to be in
 // the cache still.
 constexpr std::size_t kDatagramSlots = 2 * kSegmentsMax;
-constexpr std::size_t kDatagramOctets = std::size_t{256} << 10;
+constexpr std::size_t kDatagramOctets = std::size_t{128} << 10;
 constexpr std::size_t kBatchOctets = kDatagramOctets + kSuperframeOctetsMax;
 // What one datagram's frames can become that are sent on, a marker and what a DatagramBatch wants for the next one.
 constexpr std::size_t kRelaySlots = kPackedFramesMax + 1;
