@@ -52,6 +52,8 @@ std::string quote(std::string_view text) {
   return quoted.front() == '"' ? quoted : "\"" + quoted + "\"";
 }
 
+constexpr std::int64_t kBusyPollMax = 1'000'000;  // a second: for ever, for all that a packet knows
+
 // Walks the file's table and fills a DaemonConfig; what does not fit becomes a problem with its line.
 class ConfigReader {
  public:
@@ -69,7 +71,15 @@ class ConfigReader {
                    {"credential", [&](const toml::node& node) { read_credential(node); }},
                    {"log_level", [&](const toml::node& node) { read_log_level(node); }},
                    {"replay", [&](const toml::node& node) { read_replay(node); }},
-                   {"nice", [&](const toml::node& node) { read_nice(node); }},
+                   {"nice", [&](const toml::node& node) { read_integer(node, "a nice value", -20, 19, config.nice); }},
+                   {"realtime", [&](const toml::node& node) { read_boolean(node, config.realtime); }},
+                   {"busy_poll",
+                    [&](const toml::node& node) {
+                      read_integer(node, "a time in microseconds", 0, kBusyPollMax, config.busy_poll_us);
+                    }},
+                   {"offload_tap", [&](const toml::node& node) { read_boolean(node, config.offload_tap); }},
+                   {"offload_udp", [&](const toml::node& node) { read_boolean(node, config.offload_udp); }},
+                   {"pack", [&](const toml::node& node) { read_boolean(node, config.pack); }},
                    {"control", [&](const toml::node& node) { read_control(node); }},
                });
   }
@@ -206,25 +216,31 @@ class ConfigReader {
     }
   }
 
-  void read_nice(const toml::node& node) {
+  void read_integer(const toml::node& node, std::string_view what, std::int64_t min, std::int64_t max, int& to) {
     const auto* number = node.as_integer();
     if (number == nullptr) return report_type(node, "an integer");
-    constexpr std::int64_t kMin = -20;
-    constexpr std::int64_t kMax = 19;
-    if (number->get() < kMin || number->get() > kMax) {
-      return report_value(node, std::to_string(number->get()), "a nice value from -20 to 19");
+    if (number->get() < min || number->get() > max) {
+      return report_value(node, std::to_string(number->get()),
+                          std::string{what} + " from " + std::to_string(min) + " to " + std::to_string(max));
     }
-    out_.config.nice = static_cast<int>(number->get());
+    to = static_cast<int>(number->get());
+  }
+
+  void read_boolean(const toml::node& node, bool& to) {
+    const auto* value = node.as_boolean();
+    if (value == nullptr) return report_type(node, "true or false");
+    to = value->get();
   }
 
   void read_control(const toml::node& node) {
     const auto* table = node.as_table();
     if (table == nullptr) return report_type(node, "a table");
-    read_table(*table, "control.",
-               {
-                   {"group", [&](const toml::node& value) { read_group(value); }},
-                   {"group_may_claim", [&](const toml::node& value) { read_group_may_claim(value); }},
-               });
+    read_table(
+        *table, "control.",
+        {
+            {"group", [&](const toml::node& value) { read_group(value); }},
+            {"group_may_claim", [&](const toml::node& value) { read_boolean(value, out_.config.group_may_claim); }},
+        });
   }
 
   void read_group(const toml::node& node) {
@@ -232,12 +248,6 @@ class ConfigReader {
     if (!text) return;
     if (!is_group_name(*text)) return report_value(node, *text, "a group's name");
     out_.config.control_group = *text;
-  }
-
-  void read_group_may_claim(const toml::node& node) {
-    const auto* value = node.as_boolean();
-    if (value == nullptr) return report_type(node, "true or false");
-    out_.config.group_may_claim = value->get();
   }
 
   const std::filesystem::path& directory_;
@@ -310,6 +320,16 @@ std::string config_template(std::string_view network, std::string_view credentia
       << "# How soon the daemon gets a processor, -20 (soonest) to 19. VMs wait for its frames; below 0 needs "
          "CAP_SYS_NICE.\n"
       << "#nice = -10\n\n"
+      << "# The thread that moves packets goes before all ordinary ones (SCHED_FIFO). Needs CAP_SYS_NICE.\n"
+      << "#realtime = true\n\n"
+      << "# It goes on looking for packets for so many microseconds before it sleeps: shorter round trips, for a "
+         "processor.\n"
+      << "#busy_poll = 0\n\n"
+      << "# Large TCP and UDP packets and unfinished checksums between the TAP and this host's kernel; batches of\n"
+         "# datagrams that it cuts and joins; several small frames in one datagram.\n"
+      << "#offload_tap = true\n"
+      << "#offload_udp = true\n"
+      << "#pack = true\n\n"
       << "[control]\n"
       << "# Members of this group may read through the control socket…\n"
       << "#group = \"rove\"\n"

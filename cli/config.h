@@ -24,7 +24,12 @@ struct DaemonConfig {
   std::filesystem::path credential;  // absolute, or relative to the working directory
   LogLevel log_level = LogLevel::Info;
   Replay replay = Replay::Exact;
-  int nice = -10;                      // of the whole daemon; setpriority(2)
+  int nice = -10;           // of the whole daemon; setpriority(2)
+  bool realtime = true;     // the packet path's thread; sched(7), SCHED_FIFO
+  int busy_poll_us = 0;     // it goes on looking for so long before it sleeps
+  bool offload_tap = true;  // what the kernel may leave to others, and take from them
+  bool offload_udp = true;
+  bool pack = true;                    // several small frames in one datagram
   std::string control_group = "rove";  // its members may read the control socket; need not exist
   bool group_may_claim = false;        // … and use `rove claim` and `rove release`
 };

@@ -370,10 +370,18 @@ struct ControlLoop::Impl {
     report.usable = is_usable(report.node);
     report.problems = find_problems(report);
     const WorkerCounters worker = p.worker.counters();
+    const TapOffloads tap = p.worker.tap_offloads();
+    const UdpOffloads udp = p.worker.udp_offloads();
     const DhtCounters dht = p.location.counters();
     const ControlCounters& control = p.control.counters();
     report.counters = {{"packets", packet_counters(worker.forwarder)},
                        {"drops", drop_counters(worker.forwarder)},
+                       {"offloads",
+                        {{"tap_checksum", tap.checksum},
+                         {"tap_tcp", tap.tcp},
+                         {"tap_udp", tap.udp},
+                         {"udp_segmentation", udp.segmentation},
+                         {"udp_coalescing", udp.coalescing}}},
                        {"peers", peer_counters(report.node.peer_counters)},
                        {"node", report.node.counters},
                        {"dht", dht_counters(dht)},

@@ -26,6 +26,7 @@
 #include "tap/port_capture.h"
 #include "tap/system_random.h"
 #include "tap/tap_device.h"
+#include "tap/udp_canary.h"
 #include "tap/worker.h"
 
 namespace rove {
@@ -80,6 +81,13 @@ NodeIdentity make_identity(const NodeCredential& identity) {
           .network_key = identity.credential.network.key.clone()};
 }
 
+// Those that are wanted and work.
+UdpOffloads find_udp_offloads(const DaemonConfig& config, Log& log) {
+  const UdpCanary canary = check_udp_offloads({config.offload_udp, config.offload_udp});
+  if (!canary.problem.empty()) log.write(LogLevel::Warn, "offload-off", {{"reason", canary.problem}});
+  return canary.offloads;
+}
+
 // A host without the privilege still moves its VMs; what comes for them meanwhile is lost as on a switch.
 std::string start_capture(std::optional<PortCapture>& capture, Replay replay, const TapDevice& tap,
                           const std::function<void()>& notify) {
@@ -120,12 +128,13 @@ void run_daemon(const DaemonOptions& options) {
                           requests.push_back({std::move(request), std::move(reply)});
                           wake->notify();
                         }};
-  UdpSocketPair sockets = bind_underlay(config.listen);
+  const UdpOffloads udp_offloads = find_udp_offloads(config, log);
+  UdpSocketPair sockets = bind_underlay(config.listen, udp_offloads);
   const Families families{.v4 = sockets.v4.has_value(), .v6 = sockets.v6.has_value()};
   TapDevice tap = open_tap({.name = config.tap,
                             .mtu = network.inner_mtu,
                             .bridge = config.bridge,
-                            .offloads = {.checksum = true, .tcp = true, .udp = true}});
+                            .offloads = {config.offload_tap, config.offload_tap, config.offload_tap}});
   if (!nice_problem.empty()) log.write(LogLevel::Warn, "nice-refused", {{"reason", nice_problem}});
   std::optional<FdbMonitor> fdb;
   if (tap.bridge_ifindex != 0) fdb.emplace(tap.bridge_ifindex);
@@ -141,7 +150,13 @@ void run_daemon(const DaemonOptions& options) {
             make_identity(identity), location, random};
   std::optional<PortWriter> ports;
   if (capture) ports.emplace();
-  Worker worker{WorkerConfig{.forwarder = {.packs = true}}, std::move(tap.queue), std::move(sockets), std::move(ports), notify};
+  Worker worker{WorkerConfig{.forwarder = {.packs = config.pack},
+                             .realtime = config.realtime,
+                             .busy_poll = std::chrono::microseconds{config.busy_poll_us}},
+                std::move(tap.queue), std::move(sockets), std::move(ports), notify};
+  if (!worker.realtime_problem().empty()) {
+    log.write(LogLevel::Warn, "realtime-refused", {{"reason", worker.realtime_problem()}});
+  }
   ControlLoop loop{{.options = options,
                     .log = log,
                     .io = io,

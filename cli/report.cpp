@@ -135,6 +135,9 @@ CounterList packet_counters(const ForwarderCounters& counters) {
           {"frames_homebound", counters.frames_homebound},
           {"frames_punted", counters.frames_punted},
           {"frames_unproven", counters.frames_unproven},
+          {"superframes_in", counters.superframes_in},
+          {"frames_joined", counters.frames_joined},
+          {"frames_packed", counters.frames_packed},
           {"events_dropped", counters.events_dropped}};
 }
 

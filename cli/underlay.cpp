@@ -10,9 +10,9 @@
 namespace rove {
 namespace {
 
-UdpSocket bind_or_fail(const Endpoint& local) {
+UdpSocket bind_or_fail(const Endpoint& local, const UdpOffloads& offloads) {
   try {
-    return UdpSocket::bind(local);
+    return UdpSocket::bind(local, offloads);
   } catch (const std::system_error& error) {
     if (error.code() == std::errc::address_in_use) {
       throw Failure(ExitStatus::Failure, "listen at UDP " + to_string(local), "the port is taken",
@@ -29,17 +29,17 @@ bool is_missing_family(const std::error_code& error) {
 
 }  // namespace
 
-UdpSocketPair bind_underlay(const ListenAddress& listen) {
+UdpSocketPair bind_underlay(const ListenAddress& listen, const UdpOffloads& offloads) {
   UdpSocketPair sockets;
   if (listen.address) {
     auto& socket = listen.address->is_v4() ? sockets.v4 : sockets.v6;
-    socket.emplace(bind_or_fail({*listen.address, listen.port}));
+    socket.emplace(bind_or_fail({*listen.address, listen.port}, offloads));
     return sockets;
   }
-  sockets.v4.emplace(bind_or_fail({IpAddress{}, listen.port}));
+  sockets.v4.emplace(bind_or_fail({IpAddress{}, listen.port}, offloads));
   constexpr std::array<std::uint8_t, 16> kAnyV6{};
   try {
-    sockets.v6.emplace(bind_or_fail({IpAddress::v6(kAnyV6.data()), listen.port}));
+    sockets.v6.emplace(bind_or_fail({IpAddress::v6(kAnyV6.data()), listen.port}, offloads));
   } catch (const std::system_error& error) {
     if (!is_missing_family(error.code())) throw;
   }

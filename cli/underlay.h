@@ -18,7 +18,7 @@ namespace rove {
 
 // Binds what `listen` asks for: one address, or both families. IPv6 may be missing on this host, then IPv4 does.
 // Throws Failure when the port is taken, std::system_error otherwise.
-[[nodiscard]] UdpSocketPair bind_underlay(const ListenAddress& listen);
+[[nodiscard]] UdpSocketPair bind_underlay(const ListenAddress& listen, const UdpOffloads& offloads = {});
 
 // Which families the underlay sockets have.
 struct Families {

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -28,6 +29,8 @@ constexpr std::size_t kPieceMax = 65507;
 constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kStride = (kPieceMax / kCacheLine | 1) * kCacheLine + 2 * kCacheLine;
 static_assert(kStride >= kPieceMax && (kStride / kCacheLine) % 2 == 1);
+// Pieces of more octets on average are large.
+constexpr std::size_t kLargePiece = 8192;
 // What UDP_SEGMENT takes in one piece (Linux, UDP_MAX_SEGMENTS; 64 before Linux 6.9).
 constexpr std::size_t kSegmentsPerPiece = 64;
 
@@ -110,6 +113,7 @@ struct UdpSocket::Impl {
   alignas(cmsghdr) std::array<ControlOctets, kUdpPieces> receive_control{};
   std::vector<Received> received;
   bool drained = false;
+  std::size_t pieces = kUdpPieces;  // to be received next
   std::array<SocketAddress, kUdpBatch> receivers{};
   std::array<iovec, kUdpBatch> send_parts{};
   std::array<mmsghdr, kUdpBatch> send_messages{};
@@ -226,12 +230,14 @@ UdpSocket UdpSocket::bind(const Endpoint& local, const UdpOffloads& offloads) {
 std::span<UdpSocket::Received> UdpSocket::receive() {
   Impl& impl = *impl_;
   impl.received.clear();
-  for (mmsghdr& message : impl.receive_messages) {
+  const std::size_t pieces = impl.pieces;
+  for (mmsghdr& message : std::span{impl.receive_messages}.first(pieces)) {
     message.msg_hdr.msg_namelen = sizeof(sockaddr_in6);
     message.msg_hdr.msg_controllen = impl.coalescing ? sizeof(ControlOctets) : 0;
   }
-  const int count = recvmmsg(impl.fd.get(), impl.receive_messages.data(), kUdpPieces, 0, nullptr);
-  impl.drained = count < static_cast<int>(kUdpPieces);
+  const int count = recvmmsg(impl.fd.get(), impl.receive_messages.data(), static_cast<unsigned>(pieces), 0, nullptr);
+  impl.drained = count < static_cast<int>(pieces);
+  std::size_t octets = 0;
   // Errors are EAGAIN, EINTR or a pending ICMP error, which this call has taken away: nothing to read now.
   for (int i = 0; i < count; ++i) {
     const auto index = static_cast<std::size_t>(i);
@@ -239,6 +245,7 @@ std::span<UdpSocket::Received> UdpSocket::receive() {
     const auto from = to_endpoint(impl.senders[index]);
     if (!from || (message.msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
     MutableBytes piece{impl.memory.get() + index * kStride, message.msg_len};
+    octets += piece.size();
     const std::size_t size = joined_size(message.msg_hdr, piece.size());
     if (size > kDatagramSizeMax) continue;
     do {  // an empty datagram is one, too
@@ -247,6 +254,7 @@ std::span<UdpSocket::Received> UdpSocket::receive() {
       piece = piece.subspan(own);
     } while (!piece.empty() && impl.received.size() < kUdpReceiveMax);
   }
+  if (count > 0) impl.pieces = octets / static_cast<std::size_t>(count) > kLargePiece ? kUdpLargePieces : kUdpPieces;
   return impl.received;
 }
 

@@ -16,8 +16,10 @@ namespace rove {
 
 // Datagrams in one system call. More gains little (the call is a few percent by then) and delays the first one.
 inline constexpr std::size_t kUdpBatch = 64;
-// What one call receives: so many pieces, each of up to as many datagrams as the kernel joins (UDP_GRO_CNT_MAX).
-inline constexpr std::size_t kUdpPieces = 8;
+// What one call receives: so many pieces, each of up to as many datagrams as the kernel joins (UDP_GRO_CNT_MAX); of
+// large pieces fewer, as what is read should be in the cache still when it is opened.
+inline constexpr std::size_t kUdpPieces = 64;
+inline constexpr std::size_t kUdpLargePieces = 8;
 inline constexpr std::size_t kUdpPieceDatagrams = 64;
 inline constexpr std::size_t kUdpReceiveMax = kUdpPieces * kUdpPieceDatagrams;
 

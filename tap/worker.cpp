@@ -10,6 +10,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@
 #include <cerrno>
 #include <chrono>
 #include <exception>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -27,6 +30,7 @@
 
 #include "core/base/check.h"
 #include "core/base/mailbox.h"
+#include "core/forward/frame_backlog.h"
 #include "core/wire/frame_pack.h"
 #include "tap/clock.h"
 #include "tap/signals_blocked.h"
@@ -59,6 +63,16 @@ static_assert(std::is_trivially_copyable_v<WorkerCounters>);
 static_assert(sizeof(WorkerCounters) % sizeof(std::uint64_t) == 0);
 using CounterArray = std::array<std::uint64_t, sizeof(WorkerCounters) / sizeof(std::uint64_t)>;
 
+// One that polls must not: it would keep ordinary threads from its processor for good.
+std::string set_realtime(pthread_t thread, Duration busy_poll) {
+  if (busy_poll > Duration{0}) return {};
+  const sched_param parameters{.sched_priority = sched_get_priority_min(SCHED_FIFO)};
+  const int error = pthread_setschedparam(thread, SCHED_FIFO, &parameters);
+  if (error == 0) return {};
+  return "real-time scheduling: " + std::generic_category().message(error) +
+         ": give the process CAP_SYS_NICE, or set realtime = false";
+}
+
 ForwarderConfig with_offloads(ForwarderConfig config, const TapOffloads& offloads) {
   config.joins_tcp = offloads.tcp;
   config.joins_udp = offloads.udp;
@@ -75,8 +89,11 @@ struct Worker::Impl {
   void run() noexcept;
   void turn();
   void wait();
+  bool poll_busily();  // whether something is ready
+  void drain_wake_fd();
   void handle_commands();
   bool handle_datagrams(UdpSocket& socket);  // whether nothing is left to read
+  bool read_frames();
   void handle_frames();
   void handle_echoes();
   void release_held();
@@ -91,6 +108,7 @@ struct Worker::Impl {
   void wake_worker();  // unless it is awake
   void signal_worker();
 
+  const Duration busy_poll;
   const FileDescriptor wake_fd;
   const std::function<void()> wake;
   UdpSocketPair sockets;  // sending is thread-safe
@@ -102,6 +120,7 @@ struct Worker::Impl {
   std::atomic<bool> asleep{false};         // or about to be: a command must be announced by wake_fd
   std::atomic<bool> snapshot_kept{false};  // the control thread waits for room in `commands`
   std::array<std::atomic<std::uint64_t>, std::tuple_size_v<CounterArray>> published{};
+  std::string realtime_problem;  // constant
   std::atomic<bool> failed{false};
   std::string failure;  // before `failed` is true: the worker's; then constant
 
@@ -112,7 +131,7 @@ struct Worker::Impl {
   TapQueue tap;
   std::optional<PortWriter> ports;
   Forwarder forwarder;
-  Bytes frame_buffer;
+  FrameBacklog backlog;
   FrameBatch incoming{kFrameSlots};
   DatagramBatch outgoing{kDatagramSlots, kBatchOctets};
   WorkerCounters counters;  // its `forwarder` stays empty: the Forwarder has them
@@ -126,15 +145,15 @@ struct Worker::Impl {
 
 Worker::Impl::Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair socket_pair,
                    std::optional<PortWriter> port_writer, std::function<void()> wake_callback)
-    : wake_fd(check_syscall("create an eventfd", eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))),
+    : busy_poll(config.busy_poll),
+      wake_fd(check_syscall("create an eventfd", eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))),
       wake(std::move(wake_callback)),
       sockets(std::move(socket_pair)),
       commands(config.commands_max),
       events(config.events_max),
       tap(std::move(tap_queue)),
       ports(std::move(port_writer)),
-      forwarder(with_offloads(config.forwarder, tap.offloads())),
-      frame_buffer(kSuperframeSizeMax) {
+      forwarder(with_offloads(config.forwarder, tap.offloads())) {
   // poll() leaves out negative descriptors.
   const auto fd_of = [](const std::optional<UdpSocket>& socket) { return socket ? socket->fd() : -1; };
   polled = {{{wake_fd.get(), POLLIN, 0},
@@ -144,6 +163,7 @@ Worker::Impl::Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair
   const SignalsBlocked blocked;
   thread = std::thread{[this] { run(); }};
   pthread_setname_np(thread.native_handle(), "rove-worker");
+  if (config.realtime) realtime_problem = set_realtime(thread.native_handle(), config.busy_poll);
 }
 
 void Worker::Impl::run() noexcept {
@@ -169,17 +189,29 @@ void Worker::Impl::turn() {
   const bool v6_read = (polled[3].revents == 0 && !is_due) || !sockets.v6 || handle_datagrams(*sockets.v6);
   caught_up = std::max(caught_up, v4_read && v6_read ? now : now - kBacklogMax);
   release_held();
-  if (polled[1].revents != 0 || !echoes.empty()) handle_frames();
+  if (polled[1].revents != 0 || !backlog.empty() || !echoes.empty()) handle_frames();
   handle_echoes();
   send_outgoing();
   publish();
 }
 
+// With busy polling: looks again and again for a while. Others who want this processor get it in between.
+bool Worker::Impl::poll_busily() {
+  const TimePoint until = std::min(now + busy_poll, forwarder.poll_timeout().value_or(TimePoint::max()));
+  do {
+    const int ready = poll(polled.data(), polled.size(), 0);
+    if (ready != 0 || !commands.empty()) return ready > 0;
+    sched_yield();
+  } while (read_steady_clock() < until && !stopping.load(std::memory_order_relaxed));
+  return false;
+}
+
 // Who posts looks at `asleep` after its push, and we look at the mailbox after having set it. Both change it by
 // exchange: one of the two comes second in its order and sees what the other did before.
 void Worker::Impl::wait() {
+  if (busy_poll > Duration{0} && backlog.empty() && poll_busily()) return drain_wake_fd();
   asleep.exchange(true, std::memory_order_acq_rel);
-  int timeout = commands.empty() ? -1 : 0;
+  int timeout = commands.empty() && backlog.empty() ? -1 : 0;
   if (const auto deadline = forwarder.poll_timeout(); deadline && timeout != 0) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - read_steady_clock());
     timeout = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
@@ -189,6 +221,10 @@ void Worker::Impl::wait() {
     for (pollfd& entry : polled) entry.revents = 0;
   }
   asleep.store(false, std::memory_order_relaxed);
+  drain_wake_fd();
+}
+
+void Worker::Impl::drain_wake_fd() {
   if (polled[0].revents != 0) {
     std::uint64_t count = 0;
     // Nothing to do about a failure: there is none but EAGAIN, for a count of zero.
@@ -238,16 +274,29 @@ void Worker::Impl::write_incoming() {
   incoming.clear();
 }
 
+// What the TAP has now, as far as there is room. Whether it may have more.
+bool Worker::Impl::read_frames() {
+  while (!backlog.full()) {
+    const TapQueue::Frame frame = tap.read(backlog.buffer());
+    if (frame.size == 0) return false;
+    backlog.push(frame.size, frame.offload);
+  }
+  return true;
+}
+
 void Worker::Impl::handle_frames() {
   std::size_t octets = 0;
   const std::size_t frames_max = echoes.empty() ? kFramesPerTurn : kFramesBeforeEcho;
+  bool more = read_frames();
   for (std::size_t i = 0; i < frames_max && (octets < kFrameOctetsPerTurn || !echoes.empty()); ++i) {
-    const TapQueue::Frame frame = tap.read(frame_buffer);
-    if (frame.size == 0) break;
-    octets += frame.size;
+    const auto frame = backlog.pop();
+    if (!frame) break;
+    octets += frame->octets.size();
     if (!outgoing.has_room(kSegmentsMax + 1, kSuperframeOctetsMax + kDatagramSizeMax)) send_outgoing();
-    forwarder.handle_frame(now, MutableBytes{frame_buffer}.first(frame.size), frame.offload, outgoing);
+    forwarder.handle_frame(now, frame->octets, frame->offload, outgoing);
     release_held();
+    // While a superframe is sealed, a small frame may come.
+    if (frame->offload.segment_size != 0 || (backlog.empty() && more)) more = read_frames();
   }
   if (outgoing.full()) send_outgoing();
   forwarder.flush(outgoing);
@@ -364,6 +413,24 @@ WorkerCounters Worker::counters() const {
     if (*socket) counters.udp_kernel_drops += (*socket)->kernel_drops();
   }
   return counters;
+}
+
+TapOffloads Worker::tap_offloads() const {
+  return impl_->tap.offloads();
+}
+
+UdpOffloads Worker::udp_offloads() const {
+  UdpOffloads offloads;
+  for (const auto* socket : {&impl_->sockets.v4, &impl_->sockets.v6}) {
+    if (!*socket) continue;
+    offloads.segmentation = offloads.segmentation && (*socket)->offloads().segmentation;
+    offloads.coalescing = offloads.coalescing && (*socket)->offloads().coalescing;
+  }
+  return offloads;
+}
+
+const std::string& Worker::realtime_problem() const {
+  return impl_->realtime_problem;
 }
 
 std::optional<std::string> Worker::failure() const {

@@ -37,6 +37,9 @@ struct ForwarderCounters {
   std::uint64_t frames_out = 0;  // for the TAP
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
+  std::uint64_t superframes_in = 0;  // of frames_in
+  std::uint64_t frames_joined = 0;   // of frames_out: given to the TAP as part of a superframe, but for its first
+  std::uint64_t frames_packed = 0;   // sent in a datagram with others
   std::uint64_t datagrams_sealed = 0;
   std::uint64_t datagrams_opened = 0;
   std::uint64_t frames_forwarded = 0;   // sent on to a VM that left

@@ -137,6 +137,7 @@ struct Forwarder::Impl {
 
   void handle_superframe(TimePoint now, MutableBytes frame, const FrameInfo& info, std::size_t segment_size,
                          DatagramBatch& out) {
+    ++counters.superframes_in;
     // A guest may have another idea of the path than the network has. (The size of UDP's is not ours to change.)
     const auto place = find_transport(frame, info);
     if (place && place->protocol == TransportProtocol::Tcp && place->payload - place->ip < snapshot->inner_mtu) {
@@ -282,7 +283,10 @@ struct Forwarder::Impl {
   void handle_inner(TimePoint now, WorkerSession& session, std::uint8_t flags, MutableBytes frame, FrameBatch& out,
                     DatagramBatch& relay) {
     // One that continues the frame before it has that one's addresses, which have been looked at.
-    if (is_joinable(flags) && out.append(session.local_index(), frame)) return count_delivered(frame);
+    if (is_joinable(flags) && out.append(session.local_index(), frame)) {
+      ++counters.frames_joined;
+      return count_delivered(frame);
+    }
     const Result<FrameInfo> info = parse_frame(frame);
     if (!info) return drop(DropReason::BadFrame);
     if (hops_of(flags) > kHopsMax) return drop(DropReason::TooManyHops);

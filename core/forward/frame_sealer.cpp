@@ -87,6 +87,7 @@ void FrameSealer::flush(DatagramBatch& out) {
     sealed = seal_plaintext(session, lone.needs_checksum ? kFlagNeedsChecksum : std::uint8_t{0}, 0, lone.frame, out);
   } else {
     sealed = seal_plaintext(session, kFlagPacked, 0, packed, out);
+    if (sealed) counters_.frames_packed += frames;
   }
   if (!sealed) counters_.drops[static_cast<std::size_t>(DropReason::NoSession)] += frames;
 }

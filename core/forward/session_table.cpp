@@ -78,6 +78,7 @@ void SessionTable::handle_snapshot(TimePoint now, const Snapshot& snapshot) {
   std::erase_if(retired_, [&](const auto& entry) { return now >= entry.second; });
   by_index_.clear();
   current_.clear();
+  found_ = nullptr;
 
   std::unordered_set<std::uint64_t> present;
   std::unordered_set<NodeId> peers;
@@ -101,8 +102,11 @@ void SessionTable::handle_snapshot(TimePoint now, const Snapshot& snapshot) {
 }
 
 WorkerSession* SessionTable::find(SessionIndex local_index) const {
+  if (found_ != nullptr && found_index_ == local_index) return found_;
   const auto it = by_index_.find(local_index);
-  return it == by_index_.end() ? nullptr : it->second;
+  if (it == by_index_.end()) return nullptr;
+  found_index_ = local_index;
+  return found_ = it->second;
 }
 
 WorkerSession* SessionTable::find_current(TimePoint now, const NodeId& peer) const {

@@ -132,6 +132,9 @@ class SessionTable {
   std::unordered_map<std::uint64_t, std::unique_ptr<WorkerSession>> sessions_;  // by serial
   std::unordered_map<SessionIndex, WorkerSession*> by_index_;
   std::unordered_map<NodeId, WorkerSession*> current_;
+  // The last one that was found: datagrams come in runs.
+  mutable SessionIndex found_index_{};
+  mutable WorkerSession* found_ = nullptr;
   std::map<std::uint64_t, TimePoint> retired_;  // serials that left before they expired, with their expiry
 };
 

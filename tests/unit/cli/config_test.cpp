@@ -37,6 +37,11 @@ TEST_CASE("parse_config: an empty file means the defaults") {
   CHECK(parsed.config.log_level == LogLevel::Info);
   CHECK(parsed.config.replay == Replay::Exact);
   CHECK(parsed.config.nice == -10);
+  CHECK(parsed.config.realtime);
+  CHECK(parsed.config.busy_poll_us == 0);
+  CHECK(parsed.config.offload_tap);
+  CHECK(parsed.config.offload_udp);
+  CHECK(parsed.config.pack);
   CHECK(parsed.config.control_group == "rove");
   CHECK_FALSE(parsed.config.group_may_claim);
 }
@@ -52,6 +57,11 @@ bootstrap = ["boot.example.org", "10.1.0.9:7001"]
 log_level = "debug"
 replay = "at-least-once"
 nice = 5
+realtime = false
+busy_poll = 50
+offload_tap = false
+offload_udp = false
+pack = false
 [control]
 group = "vmadmins"
 group_may_claim = true
@@ -69,6 +79,11 @@ group_may_claim = true
   CHECK(parsed.config.log_level == LogLevel::Debug);
   CHECK(parsed.config.replay == Replay::AtLeastOnce);
   CHECK(parsed.config.nice == 5);
+  CHECK_FALSE(parsed.config.realtime);
+  CHECK(parsed.config.busy_poll_us == 50);
+  CHECK_FALSE(parsed.config.offload_tap);
+  CHECK_FALSE(parsed.config.offload_udp);
+  CHECK_FALSE(parsed.config.pack);
   CHECK(parsed.config.control_group == "vmadmins");
   CHECK(parsed.config.group_may_claim);
 }
@@ -113,6 +128,9 @@ TEST_CASE("parse_config: a value that cannot be meant is named with its line") {
   CHECK(problems_of("nice = -21\n") == "1: nice: \"-21\" is not a nice value from -20 to 19\n");
   CHECK(problems_of("nice = 20\n") == "1: nice: \"20\" is not a nice value from -20 to 19\n");
   CHECK(problems_of("nice = \"low\"\n") == "1: nice must be an integer, not a string\n");
+  CHECK(problems_of("busy_poll = -1\n") ==
+        "1: busy_poll: \"-1\" is not a time in microseconds from 0 to 1000000\n");
+  CHECK(problems_of("realtime = 1\n") == "1: realtime must be true or false, not a number\n");
   CHECK(problems_of("log_level = \"loud\"\n") == "1: log_level: \"loud\" is not one of error, warn, info, debug\n");
   CHECK(problems_of("credential = \"\"\n") == "1: credential: \"\" is not a file\n");
   CHECK(problems_of("[control]\ngroup = \"a b\"\n") == "2: control.group: \"a b\" is not a group's name\n");

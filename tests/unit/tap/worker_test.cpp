@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include <ostream>
 #include <semaphore>
 #include <string>
+#include <vector>
 
 #include "core/crypto/hash.h"
 #include "core/wire/checksum.h"
@@ -22,7 +24,7 @@
 #include "tap/clock.h"
 #include "tests/support/allocation_counter.h"
 #include "tests/support/private_network.h"
-#include "tests/support/test_frames.h"
+#include "tests/support/test_packets.h"
 
 namespace rove {
 namespace {
@@ -83,9 +85,9 @@ struct Site {
   std::function<void()> on_wake = [] {};  // on the worker's thread
   std::optional<Worker> worker;
 
-  explicit Site(const std::string& name)
-      : guest(open_tap({.name = name + "guest", .mtu = 1400, .bridge = name + "bridge"})),
-        device(open_tap({.name = name + "rove", .mtu = 1400, .bridge = name + "bridge"})),
+  explicit Site(const std::string& name, const TapOffloads& offloads = {})
+      : guest(open_tap({.name = name + "guest", .mtu = 1400, .bridge = name + "bridge", .offloads = offloads})),
+        device(open_tap({.name = name + "rove", .mtu = 1400, .bridge = name + "bridge", .offloads = offloads})),
         device_name(name + "rove") {
     sockets.v4 = UdpSocket::bind({ip_of("127.0.0.1"), 0});
     endpoint = sockets.v4->local();
@@ -189,11 +191,11 @@ struct TwoSites {
   std::optional<Site> a;
   std::optional<Site> b;
 
-  explicit TwoSites(const WorkerConfig& config_of_a = {}) {
+  explicit TwoSites(const WorkerConfig& config_of_a = {}, const TapOffloads& offloads = {}) {
     init_crypto();
     if (!network.permitted()) return;
-    a.emplace("a");
-    b.emplace("b");
+    a.emplace("a", offloads);
+    b.emplace("b", offloads);
     a->start(config_of_a);
     b->start();
     CHECK(a->worker->post(snapshot_of(kViewOfA, b->endpoint)));
@@ -201,21 +203,30 @@ struct TwoSites {
   }
 };
 
-// Of the worker's thread, in hexadecimal.
-std::string blocked_signals() {
+// The numbers of the threads of that name.
+std::vector<int> worker_threads() {
   DIR* tasks = opendir("/proc/self/task");
   REQUIRE(tasks != nullptr);
-  std::string blocked;
+  std::vector<int> threads;
   while (const dirent* entry = readdir(tasks)) {
     std::ifstream status{std::string{"/proc/self/task/"} + entry->d_name + "/status"};
     std::string name;
     std::getline(status, name);
-    if (name != "Name:\trove-worker") continue;
+    if (name == "Name:\trove-worker") threads.push_back(std::stoi(entry->d_name));
+  }
+  closedir(tasks);
+  return threads;
+}
+
+// Of the worker's thread, in hexadecimal.
+std::string blocked_signals() {
+  std::string blocked;
+  for (const int thread : worker_threads()) {
+    std::ifstream status{"/proc/self/task/" + std::to_string(thread) + "/status"};
     for (std::string line; std::getline(status, line);) {
       if (line.rfind("SigBlk:\t", 0) == 0) blocked = line.substr(8);
     }
   }
-  closedir(tasks);
   return blocked;
 }
 
@@ -472,6 +483,84 @@ TEST_CASE("Worker: its thread blocks all signals") {
   sigset_t ours;
   REQUIRE(pthread_sigmask(SIG_SETMASK, nullptr, &ours) == 0);
   CHECK(sigismember(&ours, SIGTERM) == 0);
+}
+
+TEST_CASE("Worker: superframes of the guest here come out whole at the guest there, in their order") {
+  TwoSites sites{{.forwarder = {.packs = true}}, {.checksum = true, .tcp = true, .udp = true}};
+  if (!sites.network.permitted()) return;
+  const PacketShape shape;
+  const PacketEnds ends{.from_mac = kVmA.mac, .to_mac = kVmB.mac, .from4 = kVmA.ip, .to4 = kVmB.ip};
+  const Bytes whole = transport_packet(shape, 40000, kTcpAck | kTcpPush, 1, ends);
+  Bytes cut = whole;
+  std::vector<Bytes> segments;
+  auto segmenter = Segmenter::make(cut, *parse_frame(cut, kSuperframeSizeMax), 1300);
+  REQUIRE(segmenter);
+  while (!segmenter->done()) {
+    const MutableBytes segment = segmenter->next();
+    segments.emplace_back(segment.begin(), segment.end());
+  }
+  FrameBatch batch{64};
+  batch.push(segments[0], true);
+  batch.open_join({}, *SegmentJoin::begin(segments[0], *parse_frame(segments[0])));
+  for (std::size_t i = 1; i < segments.size(); ++i) REQUIRE(batch.append({}, segments[i]));
+
+  constexpr int kTimes = 20;
+  std::size_t octets = 0;
+  for (int i = 0; i < kTimes; ++i) {
+    REQUIRE(sites.a->guest.queue.write(batch.frames()[0], batch.parts(batch.frames()[0])));
+    Bytes buffer(kSuperframeSizeMax);
+    std::size_t payload = 0;
+    while (payload < 40000 && wait_readable(sites.b->guest.queue.fd(), kLimit)) {
+      const TapQueue::Frame frame = sites.b->guest.queue.read(buffer);
+      const BytesView view = BytesView{buffer}.first(frame.size);
+      if (frame.size < shape.header_size() || view[5] != whole[5]) continue;  // the bridge's own
+      const BytesView data = view.subspan(shape.header_size());
+      CHECK(std::equal(data.begin(), data.end(),
+                       whole.begin() + static_cast<std::ptrdiff_t>(shape.header_size() + payload)));
+      CHECK(frame.offload.needs_checksum);
+      payload += data.size();
+    }
+    CHECK(payload == 40000);
+    octets += payload;
+  }
+  CHECK(octets == kTimes * 40000);
+  CHECK(eventually([&] { return sites.a->worker->counters().forwarder.superframes_in == kTimes; }));
+  CHECK(sites.b->worker->counters().forwarder.frames_joined > 0);
+  CHECK(sites.a->worker->tap_offloads().tcp);
+}
+
+TEST_CASE("Worker: while it polls busily it takes frames, commands and its end at once") {
+  TwoSites sites{{.busy_poll = std::chrono::seconds{1}}};
+  if (!sites.network.permitted()) return;
+
+  for (int i = 0; i < 20; ++i) {
+    const Bytes there = frame_between(kVmA, kVmB, 100);
+    CHECK(sites.a->guest.queue.write(there));
+    CHECK(read_frame(sites.b->guest.queue) == there);
+    const Bytes written = broadcast_from(kVmB);
+    CHECK(sites.a->worker->post(WriteFrame{written}));
+    CHECK(read_frame(sites.a->guest.queue) == written);
+  }
+  const TimePoint begin = read_steady_clock();
+  sites.a->worker.reset();
+  CHECK(read_steady_clock() - begin < std::chrono::milliseconds{500});
+}
+
+TEST_CASE("Worker: its thread goes before ordinary ones where that is wanted and permitted") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Site site{"a"};
+
+  site.start({.realtime = true});
+
+  REQUIRE(eventually([] { return worker_threads().size() == 1; }));
+  const int policy = sched_getscheduler(worker_threads()[0]);
+  if (site.worker->realtime_problem().empty()) {
+    CHECK(policy == SCHED_FIFO);
+  } else {
+    CHECK(policy == SCHED_OTHER);
+    CHECK(site.worker->realtime_problem().find("CAP_SYS_NICE") != std::string::npos);
+  }
 }
 
 TEST_CASE("Worker: stopping never waits for traffic") {
