@@ -128,8 +128,7 @@ TEST_CASE("parse_config: a value that cannot be meant is named with its line") {
   CHECK(problems_of("nice = -21\n") == "1: nice: \"-21\" is not a nice value from -20 to 19\n");
   CHECK(problems_of("nice = 20\n") == "1: nice: \"20\" is not a nice value from -20 to 19\n");
   CHECK(problems_of("nice = \"low\"\n") == "1: nice must be an integer, not a string\n");
-  CHECK(problems_of("busy_poll = -1\n") ==
-        "1: busy_poll: \"-1\" is not a time in microseconds from 0 to 1000000\n");
+  CHECK(problems_of("busy_poll = -1\n") == "1: busy_poll: \"-1\" is not a time in microseconds from 0 to 1000000\n");
   CHECK(problems_of("realtime = 1\n") == "1: realtime must be true or false, not a number\n");
   CHECK(problems_of("log_level = \"loud\"\n") == "1: log_level: \"loud\" is not one of error, warn, info, debug\n");
   CHECK(problems_of("credential = \"\"\n") == "1: credential: \"\" is not a file\n");
