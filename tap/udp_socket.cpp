@@ -281,9 +281,11 @@ std::size_t UdpSocket::send(std::span<const DatagramBatch::Slot> slots) {
       }
       const std::size_t refused = impl.segments[next++];
       if (refused > 1) {
+        const bool unable = is_without_segmentation(errno);
+        const std::size_t alone = impl.send_singly(slots.first(refused));
         // What is too large for the path only (EMSGSIZE) goes out in fragments, one by one.
-        if (is_without_segmentation(errno)) impl.segmentation.store(false, std::memory_order_relaxed);
-        sent += impl.send_singly(slots.first(refused));
+        if (unable && alone > 0) impl.segmentation.store(false, std::memory_order_relaxed);
+        sent += alone;
       }
       slots = slots.subspan(refused);
       retried = false;

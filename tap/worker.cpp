@@ -63,9 +63,10 @@ static_assert(std::is_trivially_copyable_v<WorkerCounters>);
 static_assert(sizeof(WorkerCounters) % sizeof(std::uint64_t) == 0);
 using CounterArray = std::array<std::uint64_t, sizeof(WorkerCounters) / sizeof(std::uint64_t)>;
 
-// One that polls must not: it would keep ordinary threads from its processor for good.
+// One that polls must not: it would keep ordinary threads from its processor for good. Nor one that has the only
+// processor: a flood of datagrams would leave the control thread next to nothing.
 std::string set_realtime(pthread_t thread, Duration busy_poll) {
-  if (busy_poll > Duration{0}) return {};
+  if (busy_poll > Duration{0} || std::thread::hardware_concurrency() < 2) return {};
   const sched_param parameters{.sched_priority = sched_get_priority_min(SCHED_FIFO)};
   const int error = pthread_setschedparam(thread, SCHED_FIFO, &parameters);
   if (error == 0) return {};

@@ -60,10 +60,6 @@ bool has_true_lengths(BytesView frame, const TransportPlace& place) {
   return load_be<std::uint16_t>(&frame[place.start + kUdpLengthAt]) == frame.size() - place.start;
 }
 
-bool equal(BytesView a, BytesView b, std::size_t from, std::size_t to) {
-  return std::memcmp(a.data() + from, b.data() + from, to - from) == 0;
-}
-
 }  // namespace
 
 // ---- Segmenter --------------------------------------------------------------------------------
@@ -72,6 +68,9 @@ Result<Segmenter> Segmenter::make(MutableBytes frame, const FrameInfo& info, std
   const auto place = find_transport(frame, info);
   if (!place || segment_size == 0 || place->payload >= frame.size()) return fail(Error::Malformed);
   if (!has_true_lengths(frame, *place)) return fail(Error::Malformed);
+  if (std::min(segment_size, frame.size() - place->payload) > kFrameSizeMax - place->payload) {
+    return fail(Error::TooLarge);
+  }
   Segmenter segmenter{frame, *place, segment_size};
   if (segmenter.count() > kSegmentsMax) return fail(Error::TooLarge);
   return segmenter;
@@ -140,35 +139,56 @@ std::optional<SegmentJoin> SegmentJoin::begin(MutableBytes first, const FrameInf
 }
 
 SegmentJoin::SegmentJoin(MutableBytes first, const TransportPlace& place)
-    : first_(first), place_(place), segment_size_(first.size() - place.payload), size_(first.size() - place.ip) {}
+    : first_(first), place_(place), segment_size_(first.size() - place.payload), size_(first.size() - place.ip) {
+  std::fill_n(mask_.begin(), place.payload, std::uint8_t{0xff});
+  const auto leave_out = [&](std::size_t at, std::size_t size) {
+    std::fill_n(mask_.begin() + static_cast<std::ptrdiff_t>(at), size, std::uint8_t{0});
+  };
+  if (place.is_v4) {
+    leave_out(place.ip + kIpv4LengthAt, 2);
+    leave_out(place.ip + kIpv4IdAt, 2);
+    leave_out(place.ip + kIpv4ChecksumAt, 2);
+  } else {
+    leave_out(place.ip + kIpv6LengthAt, 2);
+  }
+  leave_out(place.checksum_at(), 2);
+  if (place.protocol == TransportProtocol::Udp) {
+    leave_out(place.start + kUdpLengthAt, 2);
+  } else {
+    leave_out(place.start + kTcpSequenceAt, 4);
+    mask_[place.start + kTcpFlagsAt] = static_cast<std::uint8_t>(~(kTcpFin | kTcpPush));
+  }
+}
+
+bool SegmentJoin::has_equal_headers(BytesView frame) const {
+  std::uint64_t difference = 0;
+  std::size_t at = 0;
+  for (; at + sizeof difference <= place_.payload; at += sizeof difference) {
+    std::uint64_t ours = 0;
+    std::uint64_t theirs = 0;
+    std::uint64_t mask = 0;
+    std::memcpy(&ours, &first_[at], sizeof ours);
+    std::memcpy(&theirs, &frame[at], sizeof theirs);
+    std::memcpy(&mask, &mask_[at], sizeof mask);
+    difference |= (ours ^ theirs) & mask;
+  }
+  for (; at < place_.payload; ++at) difference |= static_cast<std::uint8_t>((first_[at] ^ frame[at]) & mask_[at]);
+  return difference == 0;
+}
 
 bool SegmentJoin::follows(BytesView frame) const {
-  const std::size_t transport = place_.start;
   if (frame.size() <= place_.payload || frame.size() - place_.payload > segment_size_) return false;
   if (size_ + frame.size() - place_.payload > kIpSizeMax) return false;
+  if (!has_equal_headers(frame) || !has_true_lengths(frame, place_)) return false;
   if (place_.is_v4) {
-    const std::size_t ip = place_.ip;
-    if (!equal(frame, first_, 0, ip + kIpv4LengthAt)) return false;
-    if (!equal(frame, first_, ip + kIpv4IdAt + 2, ip + kIpv4ChecksumAt)) return false;
-    if (!equal(frame, first_, ip + kIpv4SourceAt, transport)) return false;
-    const auto id = static_cast<std::uint16_t>(load_be<std::uint16_t>(&first_[ip + kIpv4IdAt]) + count_);
-    if (load_be<std::uint16_t>(&frame[ip + kIpv4IdAt]) != id) return false;
-  } else {
-    const std::size_t ip = place_.ip;
-    if (!equal(frame, first_, 0, ip + kIpv6LengthAt)) return false;
-    if (!equal(frame, first_, ip + kIpv6LengthAt + 2, transport)) return false;
+    const std::size_t at = place_.ip + kIpv4IdAt;
+    const auto id = static_cast<std::uint16_t>(load_be<std::uint16_t>(&first_[at]) + count_);
+    if (load_be<std::uint16_t>(&frame[at]) != id) return false;
   }
-  if (!has_true_lengths(frame, place_)) return false;
-  if (place_.protocol == TransportProtocol::Udp) return equal(frame, first_, transport, transport + kUdpLengthAt);
-  const std::uint32_t sequence = load_be<std::uint32_t>(&first_[transport + kTcpSequenceAt]) +
-                                 static_cast<std::uint32_t>(size_ - (place_.payload - place_.ip));
-  if (load_be<std::uint32_t>(&frame[transport + kTcpSequenceAt]) != sequence) return false;
-  constexpr std::uint8_t kMayDiffer = kTcpFin | kTcpPush;
-  return equal(frame, first_, transport, transport + kTcpSequenceAt) &&
-         equal(frame, first_, transport + kTcpSequenceAt + 4, transport + kTcpFlagsAt) &&
-         (frame[transport + kTcpFlagsAt] & ~kMayDiffer) == (first_[transport + kTcpFlagsAt] & ~kMayDiffer) &&
-         equal(frame, first_, transport + kTcpFlagsAt + 1, transport + place_.checksum_offset()) &&
-         equal(frame, first_, transport + place_.checksum_offset() + 2, place_.payload);
+  if (place_.protocol == TransportProtocol::Udp) return true;
+  const std::size_t at = place_.start + kTcpSequenceAt;
+  const std::size_t before = size_ - (place_.payload - place_.ip);
+  return load_be<std::uint32_t>(&frame[at]) == load_be<std::uint32_t>(&first_[at]) + static_cast<std::uint32_t>(before);
 }
 
 BytesView SegmentJoin::append(BytesView frame) {

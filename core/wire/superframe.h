@@ -32,7 +32,8 @@ inline constexpr std::size_t kSegmentsMax = 1024;
 class Segmenter {
  public:
   // `frame` outlives it; `info` is its parse_frame(). Errors: Malformed (no TCP or UDP directly behind IP, sizes that
-  // contradict each other, a segment size of 0, nothing to be cut), TooLarge (more than kSegmentsMax segments).
+  // contradict each other, a segment size of 0, nothing to be cut), TooLarge (more than kSegmentsMax segments, or one
+  // that is a frame of more than kFrameSizeMax).
   [[nodiscard]] static Result<Segmenter> make(MutableBytes frame, const FrameInfo& info, std::size_t segment_size);
 
   [[nodiscard]] std::size_t count() const { return count_; }
@@ -73,12 +74,14 @@ class SegmentJoin {
  private:
   SegmentJoin(MutableBytes first, const TransportPlace& place);
   [[nodiscard]] bool follows(BytesView frame) const;
+  [[nodiscard]] bool has_equal_headers(BytesView frame) const;
   void update_headers(std::size_t added, std::uint8_t tcp_flags);
 
   MutableBytes first_;
   TransportPlace place_;
   std::size_t segment_size_;
-  std::size_t size_;  // of the whole, from the IP header on
+  std::array<std::uint8_t, kSegmentHeaderMax> mask_{};  // bits of the headers that are the same in all segments
+  std::size_t size_;                                    // of the whole, from the IP header on
   std::size_t count_ = 1;
   bool closed_ = false;
 };

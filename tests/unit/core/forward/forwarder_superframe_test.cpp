@@ -176,8 +176,12 @@ TEST_CASE("Forwarder: a superframe that contradicts itself is dropped and counte
   lab.a.take_frame(frame, superframe_of(shape, 1000));
   lab.a.take_frame(ipv4_frame(lab.vm_b, lab.vm_a, lab.ip_a, lab.ip_b, Bytes(4000), 1), superframe_of(shape, 1000));
 
+  // Segments that would be larger than any datagram.
+  const PacketShape udp{.tcp = false};
+  lab.a.take_frame(lab.packet(udp, 60000), superframe_of(udp, 30000));
+
   CHECK(lab.a.sent.empty());
-  CHECK(lab.a.drops(DropReason::BadFrame) == 2);
+  CHECK(lab.a.drops(DropReason::BadFrame) == 3);
 }
 
 TEST_CASE("Forwarder: a partial checksum travels as such, and is completed for the control thread") {

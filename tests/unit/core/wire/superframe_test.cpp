@@ -133,6 +133,14 @@ TEST_CASE("Segmenter: what contradicts itself is refused") {
   CHECK(failure_of(transport_packet(shape, kSegmentsMax + 1), 1) == Error::TooLarge);
   CHECK_FALSE(failure_of(transport_packet(shape, kSegmentsMax), 1));
 
+  // A guest may say anything: no segment is larger than a frame.
+  const PacketShape datagram{.tcp = false};
+  const std::size_t largest = kFrameSizeMax - datagram.header_size();
+  CHECK_FALSE(failure_of(transport_packet(datagram, 30000), largest));
+  CHECK(failure_of(transport_packet(datagram, 30000), largest + 1) == Error::TooLarge);
+  CHECK(failure_of(transport_packet(datagram, 30000), 65535) == Error::TooLarge);
+  CHECK_FALSE(failure_of(transport_packet(datagram, 1000), 65535));
+
   Bytes padded = good;
   padded.push_back(0);
   CHECK(failure_of(padded, 1000) == Error::Malformed);
