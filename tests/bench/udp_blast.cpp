@@ -6,21 +6,18 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "core/base/bytes.h"
 #include "core/base/time.h"
+#include "tests/bench/program.h"
 
 namespace rove {
 namespace {
@@ -33,37 +30,11 @@ constexpr std::string_view kUsage =
 constexpr std::size_t kBatch = 32;  // datagrams in a system call
 constexpr std::size_t kNumberSize = 8;
 constexpr std::size_t kPayloadMax = 65507;
-constexpr double kSecondsMax = 600;
 // Some 150,000 small datagrams: the kernel doubles it, and counts some 800 octets for each. Beyond SO_RCVBUF's limit,
 // so for root.
 constexpr int kReceiveBuffer = 64 << 20;
 // Until the first datagram: the sender is yet to be started.
 constexpr std::chrono::seconds kFirstPatience{10};
-
-struct UsageError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-int check(const std::string& attempt, int result) {
-  if (result < 0) throw std::system_error(errno, std::generic_category(), attempt);
-  return result;
-}
-
-TimePoint read_clock() {
-  timespec now{};
-  check("clock_gettime", clock_gettime(CLOCK_MONOTONIC, &now));
-  return TimePoint{std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec}};
-}
-
-template <typename T>
-T parse_number(std::string_view what, const std::string& text, T min, T max) {
-  T value{};
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || stop != text.data() + text.size() || value < min || value > max) {
-    throw UsageError(std::string{what} + ": not a number in its range: " + text);
-  }
-  return value;
-}
 
 sockaddr_in parse_address(const std::string& address, const std::string& port) {
   sockaddr_in parsed{};
@@ -73,11 +44,6 @@ sockaddr_in parse_address(const std::string& address, const std::string& port) {
     throw UsageError("ADDRESS: not an IPv4 address: " + address);
   }
   return parsed;
-}
-
-Duration parse_seconds(std::string_view what, const std::string& text) {
-  return std::chrono::duration_cast<Duration>(
-      std::chrono::duration<double>{parse_number<double>(what, text, 0.001, kSecondsMax)});
 }
 
 // The headers of a batch of datagrams, and their buffers.
@@ -213,13 +179,5 @@ int main(const std::vector<std::string>& arguments) {
 }  // namespace rove
 
 int main(int argc, char** argv) {
-  try {
-    return rove::main(std::vector<std::string>(argv + 1, argv + argc));
-  } catch (const rove::UsageError& error) {
-    std::fprintf(stderr, "udp_blast: %s\ntype: udp_blast --help\n", error.what());
-    return 2;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "udp_blast: %s\n", error.what());
-    return 1;
-  }
+  return rove::run_program("udp_blast", rove::main, argc, argv);
 }
