@@ -5,9 +5,11 @@
     --bridge:  guest a [eth0] ── [guest-port] br-SYSTEM [device] host a … host b, and the same there
 """
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -125,6 +127,31 @@ class Lab:
         for namespace in reversed(self._namespaces):
             delete_namespace(namespace)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def built(bridged, offloads):
+    """A Lab that is there, and taken down behind the block however that ends."""
+    laboratory = Lab(bridged, offloads)
+    try:
+        laboratory.build()
+        yield laboratory
+    finally:
+        # Nothing may interrupt the end.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        laboratory.close()
+        listen_for_signals()
+
+
+def listen_for_signals():
+    """Those that end a program raise SystemExit from here on, so that a Lab is closed."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+
+
+def _stop(number, _frame):
+    sys.exit(128 + number)
 
 
 def bridge_of(system):
