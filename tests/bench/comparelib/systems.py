@@ -75,10 +75,12 @@ class System:
             self.lab.ip(host, "link", "set", self.device(host), "mtu", self.mtu, "up")
             self.lab.ip(host, "address", "replace", f"{self.address(host)}/24", "dev", self.device(host))
 
-    def wait_reachable(self):
+    def wait_reachable(self, address=None):
+        """`address`: by host; the IPv4 address when it is not given."""
+        address = address or self.address
         deadline = time.monotonic() + READY_SECONDS
         for here, there in (lab.HOSTS, reversed(lab.HOSTS)):
-            while self.lab.run(self.place(here), "ping", "-c", "1", "-W", "1", self.address(there),
+            while self.lab.run(self.place(here), "ping", "-c", "1", "-W", "1", address(there),
                                check=False).returncode != 0:
                 if time.monotonic() > deadline:
                     raise lab.LabError(f"{self.name}: no ping answered in {READY_SECONDS} s:\n{self.last_lines()}")
@@ -150,11 +152,19 @@ class Rove(System):
         told = json.loads(lab.command([self._binary, "version", "--json"]).stdout)
         return f"{told['version']} {told['commit']}"
 
+    def subnets(self):
+        """Of the network."""
+        return (self.subnet,)
+
+    def settings(self, host):  # pylint: disable=unused-argument
+        """Lines of the host's configuration, besides those that this class needs."""
+        return self._settings
+
     def connect(self):
         a, b = lab.HOSTS
         for host in lab.HOSTS:
             os.mkdir(self.lab.path(f"rove-{host}"), 0o700)
-        self._rove(a, "init", "bench", "--subnet", self.subnet, "--node", a, "--mtu", self.mtu, "--bootstrap",
+        self._rove(a, "init", "bench", "--subnet", *self.subnets(), "--node", a, "--mtu", self.mtu, "--bootstrap",
                    f"{lab.UNDERLAY[a]}:{self._PORT}")
         ticket = self.lab.path("b.rove")
         self._rove(a, "enroll", b, "-o", ticket)
@@ -168,6 +178,11 @@ class Rove(System):
             if not self.lab.bridged:
                 self._become_a_vm(host)
 
+    def counters(self, host):
+        """The daemon's counters that are not zero: group.name -> count."""
+        groups = json.loads(self._rove(host, "status", "--counters", "--json").stdout)["counters"]
+        return {f"{group}.{name}": count for group, names in groups.items() for name, count in names.items() if count}
+
     def _configure(self, host):
         """Writes the keys that differ from their defaults above the file that init and join made."""
         path = self.lab.path(f"rove-{host}", "etc", "bench.toml")
@@ -177,7 +192,7 @@ class Rove(System):
         if self.lab.bridged:
             lines.append(f'bridge = "{lab.bridge_of(self.name)}"')
         with open(path, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines + self._settings) + "\n" + text)
+            file.write("\n".join(lines + self.settings(host)) + "\n" + text)
 
     def _become_a_vm(self, host):
         """Without a bridge the TAP is the host's own interface. Its own MAC is never a VM's to rove, so it gets
