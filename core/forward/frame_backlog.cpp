@@ -12,6 +12,7 @@ constexpr std::size_t kStride = ((kSuperframeSizeMax + kCacheLine - 1) / kCacheL
 static_assert(kStride >= kSuperframeSizeMax && kStride / kCacheLine % 2 == 1);
 
 constexpr std::uint8_t kTcp = 6;
+constexpr std::uint8_t kFragment = 44;  // IPv6's header of one, which names the protocol
 
 // Words of a key, mixed. Flows are told apart, not protected: who can choose addresses may make his own flows collide.
 class Mixer {
@@ -49,7 +50,8 @@ std::uint32_t flow_of(BytesView frame) {
   }
   if (ethertype == kEtherTypeIpv6 && ip.size() >= 40) {
     mixer.add(ip.subspan(8, 32));
-    mixer.add(ip.subspan(6, 1));
+    const bool fragment = ip[6] == kFragment && ip.size() >= 48;
+    mixer.add(ip.subspan(fragment ? 40 : 6, 1));
     if (ip[6] == kTcp && ip.size() >= 44) mixer.add(ip.subspan(40, 4));
     return mixer.result();
   }

@@ -192,10 +192,10 @@ bool SegmentJoin::follows(BytesView frame) const {
 }
 
 BytesView SegmentJoin::append(BytesView frame) {
-  if (closed_ || count_ == kSegmentsMax || !follows(frame)) return {};
+  const bool tcp = place_.protocol == TransportProtocol::Tcp;
+  if (closed_ || count_ == (tcp ? kSegmentsMax : kJoinedDatagramsMax) || !follows(frame)) return {};
   const BytesView payload = frame.subspan(place_.payload);
-  const std::uint8_t flags =
-      place_.protocol == TransportProtocol::Tcp ? frame[place_.start + kTcpFlagsAt] : std::uint8_t{0};
+  const std::uint8_t flags = tcp ? frame[place_.start + kTcpFlagsAt] : std::uint8_t{0};
   closed_ = payload.size() < segment_size_ || (flags & (kTcpFin | kTcpPush)) != 0;
   ++count_;
   update_headers(payload.size(), flags);

@@ -25,6 +25,8 @@ inline constexpr std::size_t kSuperframeSizeMax = 14 + 4 + 65535;
 inline constexpr std::size_t kSegmentHeaderMax = 14 + 4 + 60 + 60;
 // Segments of one superframe; with more (less than some 64 octets in each) it is refused.
 inline constexpr std::size_t kSegmentsMax = 1024;
+// Joined datagrams of UDP. A kernel refuses one packet of more than UDP_MAX_SEGMENTS: 128, and 64 before Linux 6.9.
+inline constexpr std::size_t kJoinedDatagramsMax = 64;
 
 // Cuts a superframe into frames, one after the other, each made right in front of its payload: over the payload of the
 // one before, which must have been used by then. Numbers IPv4 packets and TCP segments on, with FIN and PSH on the last

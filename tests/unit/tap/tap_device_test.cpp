@@ -272,6 +272,27 @@ TEST_CASE("TapQueue: a superframe arrives as one where that is wanted, and else 
   }
 }
 
+TEST_CASE("TapQueue: the kernel takes as many datagrams in one superframe as are ever joined") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  TapDevice near = open_tap({.name = "rovetap0",
+                             .mtu = 1400,
+                             .bridge = "vmbridge",
+                             .offloads = {.checksum = true, .tcp = true, .udp = true}});
+  if (!near.queue.offloads().udp) return;  // before Linux 6.2
+  const PacketShape shape{.tcp = false};
+  std::vector<Bytes> datagrams(kJoinedDatagramsMax, transport_packet(shape, 64));
+  FrameBatch batch{kJoinedDatagramsMax};
+  batch.push(datagrams[0], true);
+  batch.open_join({}, *SegmentJoin::begin(datagrams[0], *parse_frame(datagrams[0])));
+  for (std::size_t i = 1; i < datagrams.size(); ++i) {
+    store_be(&datagrams[i][18], static_cast<std::uint16_t>(kFirstId + i));
+    REQUIRE(batch.append({}, datagrams[i]));
+  }
+
+  CHECK(near.queue.write(batch.frames()[0], batch.parts(batch.frames()[0])));
+}
+
 TEST_CASE("TapQueue: offloads that depend on others are left out with them") {
   const PrivateNetwork network;
   if (!network.permitted()) return;

@@ -145,6 +145,14 @@ TEST_CASE("flow_of: TCP by ports, other IP by protocol, fragments with what they
   Bytes other_v6 = v6;
   other_v6[55] ^= 1;  // a port
   CHECK(flow_of(v6) != flow_of(other_v6));
+  const PacketShape udp6{.v4 = false, .tcp = false};
+  const Bytes whole6 = transport_packet(udp6, 100);
+  Bytes fragment6 = whole6;
+  const Bytes fragment_header{17, 0, 0, 1, 0, 0, 0, 7};
+  fragment6[20] = 44;
+  fragment6.insert(fragment6.begin() + 54, fragment_header.begin(), fragment_header.end());
+  CHECK(flow_of(fragment6) == flow_of(whole6));
+  CHECK(flow_of(fragment6) != flow_of(v6));
   // Anything cut short has one, too.
   for (std::size_t size = 0; size < 60; ++size) {
     (void)flow_of(BytesView{v6}.first(size));

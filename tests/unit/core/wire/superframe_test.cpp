@@ -252,6 +252,20 @@ TEST_CASE("SegmentJoin: never more than an IP packet holds") {
   CHECK(joined[0].size() == shape.header_size() + 46 * 1400);
 }
 
+TEST_CASE("SegmentJoin: no more datagrams of UDP than every kernel takes in one piece") {
+  const PacketShape shape{.tcp = false};
+  std::vector<Bytes> datagrams(150, transport_packet(shape, 100));
+  for (std::size_t i = 0; i < datagrams.size(); ++i) {
+    store_be(&datagrams[i][18], static_cast<std::uint16_t>(kFirstId + i));
+  }
+
+  const std::vector<Bytes> joined = join(datagrams);
+
+  REQUIRE(joined.size() == 3);
+  CHECK(joined[0].size() == shape.header_size() + kJoinedDatagramsMax * 100);
+  CHECK(joined[2].size() == shape.header_size() + (150 - 2 * kJoinedDatagramsMax) * 100);
+}
+
 TEST_CASE("SegmentJoin: cut to any size it never reads past a frame") {
   const PacketShape shape;
   const std::vector<Bytes> segments = segments_of(transport_packet(shape, 2000), 1000);
