@@ -608,7 +608,7 @@ struct Forwarder::Impl {
   // ---- from the control thread ------------------------------------------------------------------
 
   void handle_snapshot(TimePoint now, std::shared_ptr<const Snapshot> next) {
-    ROVE_CHECK(next != nullptr);
+    ROVE_CHECK(next != nullptr && sealer.empty());
     const bool same_sessions = next->sessions_version != 0 && next->sessions_version == snapshot->sessions_version;
     if (!same_sessions) sessions.handle_snapshot(now, *next);
     snapshot = std::move(next);

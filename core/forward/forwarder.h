@@ -53,7 +53,8 @@ class Forwarder {
   // A frame read from the TAP, which is overwritten. Needs room for two datagrams in `out`, or for one and a
   // superframe.
   void handle_frame(TimePoint now, MutableBytes frame, const TapOffload& offload, DatagramBatch& out);
-  // After the last frame of a batch: small ones may wait for each other until then. Needs room for one datagram.
+  // After the last frame of a batch, and before anything else is handed in: small ones may wait for each other until
+  // then. Needs room for one datagram.
   void flush(DatagramBatch& out);
 
   // A datagram read from the network; opened in place. Frames for the TAP go to `out` (borrowed from

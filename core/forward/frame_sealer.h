@@ -38,6 +38,8 @@ class FrameSealer {
                                   DatagramBatch& out);
   // Needs room for a datagram and a superframe. How many segments could not be sealed because the lane is used up.
   [[nodiscard]] std::size_t seal_segments(WorkerSession& session, Segmenter& segmenter, DatagramBatch& out);
+  // Nothing waits. To be so when sessions change.
+  [[nodiscard]] bool empty() const { return packing_ == nullptr; }
   // Needs room for one datagram. A pack for which the lane has no count left is dropped (no_session).
   void flush(DatagramBatch& out);
 

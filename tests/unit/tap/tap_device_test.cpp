@@ -8,14 +8,13 @@
 #include <fstream>
 #include <string>
 #include <system_error>
-#include <vector>
 
 #include "core/forward/batch.h"
 #include "core/wire/checksum.h"
 #include "tap/links.h"
 #include "tests/support/private_network.h"
 #include "tests/support/seeded_random.h"
-#include "tests/support/test_packets.h"
+#include "tests/support/test_superframe.h"
 
 namespace rove {
 namespace {
@@ -234,19 +233,9 @@ TEST_CASE("TapQueue: a superframe arrives as one where that is wanted, and else 
       TapDevice far =
           open_tap({.name = "rovetap1", .mtu = 1400, .bridge = "vmbridge", .offloads = wanted ? kAll : TapOffloads{}});
       const Bytes whole = transport_packet(shape, 20000, kTcpAck | kTcpPush);
-      Bytes cut = whole;
-      std::vector<Bytes> segments;
-      auto segmenter = Segmenter::make(cut, *parse_frame(cut, kSuperframeSizeMax), 1300);
-      while (!segmenter->done()) {
-        const MutableBytes segment = segmenter->next();
-        segments.emplace_back(segment.begin(), segment.end());
-      }
-      FrameBatch batch{32};
-      batch.push(segments[0], true);
-      batch.open_join({}, *SegmentJoin::begin(segments[0], *parse_frame(segments[0])));
-      for (std::size_t i = 1; i < segments.size(); ++i) REQUIRE(batch.append({}, segments[i]));
+      const JoinedFrame joined{whole, 1300};
 
-      REQUIRE(near.queue.write(batch.frames()[0], batch.parts(batch.frames()[0])));
+      REQUIRE(near.queue.write(joined.entry(), joined.parts()));
 
       Bytes buffer(kSuperframeSizeMax);
       std::size_t payload = 0;
@@ -281,16 +270,10 @@ TEST_CASE("TapQueue: the kernel takes as many datagrams in one superframe as are
                              .offloads = {.checksum = true, .tcp = true, .udp = true}});
   if (!near.queue.offloads().udp) return;  // before Linux 6.2
   const PacketShape shape{.tcp = false};
-  std::vector<Bytes> datagrams(kJoinedDatagramsMax, transport_packet(shape, 64));
-  FrameBatch batch{kJoinedDatagramsMax};
-  batch.push(datagrams[0], true);
-  batch.open_join({}, *SegmentJoin::begin(datagrams[0], *parse_frame(datagrams[0])));
-  for (std::size_t i = 1; i < datagrams.size(); ++i) {
-    store_be(&datagrams[i][18], static_cast<std::uint16_t>(kFirstId + i));
-    REQUIRE(batch.append({}, datagrams[i]));
-  }
+  const JoinedFrame joined{transport_packet(shape, kJoinedDatagramsMax * 64), 64};
+  REQUIRE(joined.parts().size() == kJoinedDatagramsMax - 1);
 
-  CHECK(near.queue.write(batch.frames()[0], batch.parts(batch.frames()[0])));
+  CHECK(near.queue.write(joined.entry(), joined.parts()));
 }
 
 TEST_CASE("TapQueue: offloads that depend on others are left out with them") {

@@ -25,7 +25,7 @@
 #include "tap/clock.h"
 #include "tests/support/allocation_counter.h"
 #include "tests/support/private_network.h"
-#include "tests/support/test_packets.h"
+#include "tests/support/test_superframe.h"
 
 namespace rove {
 namespace {
@@ -492,23 +492,12 @@ TEST_CASE("Worker: superframes of the guest here come out whole at the guest the
   const PacketShape shape;
   const PacketEnds ends{.from_mac = kVmA.mac, .to_mac = kVmB.mac, .from4 = kVmA.ip, .to4 = kVmB.ip};
   const Bytes whole = transport_packet(shape, 40000, kTcpAck | kTcpPush, 1, ends);
-  Bytes cut = whole;
-  std::vector<Bytes> segments;
-  auto segmenter = Segmenter::make(cut, *parse_frame(cut, kSuperframeSizeMax), 1300);
-  REQUIRE(segmenter);
-  while (!segmenter->done()) {
-    const MutableBytes segment = segmenter->next();
-    segments.emplace_back(segment.begin(), segment.end());
-  }
-  FrameBatch batch{64};
-  batch.push(segments[0], true);
-  batch.open_join({}, *SegmentJoin::begin(segments[0], *parse_frame(segments[0])));
-  for (std::size_t i = 1; i < segments.size(); ++i) REQUIRE(batch.append({}, segments[i]));
+  const JoinedFrame joined{whole, 1300};
 
   constexpr int kTimes = 20;
   std::size_t octets = 0;
   for (int i = 0; i < kTimes; ++i) {
-    REQUIRE(sites.a->guest.queue.write(batch.frames()[0], batch.parts(batch.frames()[0])));
+    REQUIRE(sites.a->guest.queue.write(joined.entry(), joined.parts()));
     Bytes buffer(kSuperframeSizeMax);
     std::size_t payload = 0;
     while (payload < 40000 && wait_readable(sites.b->guest.queue.fd(), kLimit)) {
