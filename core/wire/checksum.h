@@ -8,6 +8,11 @@
 
 namespace rove {
 
+// The sum of the 16-bit words, an odd octet at the end being the high one of its word; and what is left of sums when
+// their carries are added to them (RFC 1071 §1). Not complemented: what stands for a checksum that is partial.
+[[nodiscard]] std::uint64_t word_sum(BytesView octets);
+[[nodiscard]] std::uint16_t fold_sum(std::uint64_t sum);
+
 // Over the concatenation of `parts`; every part but the last has an even size. As it stands in a header.
 [[nodiscard]] std::uint16_t internet_checksum(std::initializer_list<BytesView> parts);
 

@@ -28,25 +28,11 @@ constexpr std::uint8_t kTcpWindowReduced = 0x80;
 
 constexpr std::size_t kIpSizeMax = 65535;
 
-// The one's complement sum of 16-bit words, not folded. An odd octet at the end is the high one of its word.
-std::uint32_t sum_of(BytesView bytes) {
-  std::uint32_t sum = 0;
-  std::size_t i = 0;
-  for (; i + 1 < bytes.size(); i += 2) sum += load_be<std::uint16_t>(&bytes[i]);
-  if (i < bytes.size()) sum += std::uint32_t{bytes[i]} << 8;
-  return sum;
-}
-
-std::uint16_t fold(std::uint32_t sum) {
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(sum + (sum >> 16));
-}
-
 // Of the pseudo-header (RFC 9293 §3.1, RFC 8200 §8.1) but for the length.
-std::uint32_t pseudo_sum(BytesView frame, const TransportPlace& place) {
-  const std::uint32_t addresses = place.is_v4 ? sum_of(frame.subspan(place.ip + kIpv4SourceAt, 8))
-                                              : sum_of(frame.subspan(place.ip + kIpv6SourceAt, 32));
-  return addresses + static_cast<std::uint32_t>(place.protocol);
+std::uint64_t pseudo_sum(BytesView frame, const TransportPlace& place) {
+  const std::uint64_t addresses = place.is_v4 ? word_sum(frame.subspan(place.ip + kIpv4SourceAt, 8))
+                                              : word_sum(frame.subspan(place.ip + kIpv6SourceAt, 32));
+  return addresses + static_cast<std::uint64_t>(place.protocol);
 }
 
 // The lengths in its headers are those of the frame: nothing is cut off, and there is no padding.
@@ -86,7 +72,7 @@ Segmenter::Segmenter(MutableBytes frame, const TransportPlace& place, std::size_
   std::copy_n(frame.begin(), place.payload, header_.begin());
   if (place.is_v4) {
     const BytesView ip{header_.data() + place.ip, place.start - place.ip};
-    ip_sum_ = sum_of(ip.first(kIpv4LengthAt)) + sum_of(ip.subspan(6, 4)) + sum_of(ip.subspan(kIpv4SourceAt));
+    ip_sum_ = word_sum(ip.first(kIpv4LengthAt)) + word_sum(ip.subspan(6, 4)) + word_sum(ip.subspan(kIpv4SourceAt));
   }
 }
 
@@ -105,7 +91,7 @@ MutableBytes Segmenter::next() {
     const auto id = static_cast<std::uint16_t>(load_be<std::uint16_t>(&header_[place_.ip + kIpv4IdAt]) + index_);
     store_be(ip + kIpv4LengthAt, length);
     store_be(ip + kIpv4IdAt, id);
-    store_be(ip + kIpv4ChecksumAt, static_cast<std::uint16_t>(~fold(ip_sum_ + length + id)));
+    store_be(ip + kIpv4ChecksumAt, static_cast<std::uint16_t>(~fold_sum(ip_sum_ + length + id)));
   } else {
     store_be(ip + kIpv6LengthAt, static_cast<std::uint16_t>(ip_size - kIpv6HeaderSize));
   }
@@ -121,7 +107,7 @@ MutableBytes Segmenter::next() {
   } else {
     store_be(transport + kUdpLengthAt, length);
   }
-  store_be(transport + place_.checksum_offset(), fold(pseudo_sum_ + length));
+  store_be(transport + place_.checksum_offset(), fold_sum(pseudo_sum_ + length));
   ++index_;
   return {to, place_.payload + size};
 }
@@ -220,8 +206,8 @@ void SegmentJoin::update_headers(std::size_t added, std::uint8_t tcp_flags) {
     store_be(transport + kUdpLengthAt, static_cast<std::uint16_t>(size_ - (place_.start - place_.ip)));
   }
   // What stands there is the pseudo-header's sum, not its complement.
-  const std::uint32_t sum = load_be<std::uint16_t>(transport + place_.checksum_offset());
-  store_be(transport + place_.checksum_offset(), fold(sum + static_cast<std::uint32_t>(added)));
+  const std::uint64_t sum = load_be<std::uint16_t>(transport + place_.checksum_offset());
+  store_be(transport + place_.checksum_offset(), fold_sum(sum + added));
 }
 
 }  // namespace rove

@@ -53,8 +53,8 @@ class Segmenter {
   std::size_t at_;  // what has not been cut yet
   std::uint16_t index_ = 0;
   std::array<std::uint8_t, kSegmentHeaderMax> header_{};
-  std::uint32_t pseudo_sum_ = 0;  // without the length
-  std::uint32_t ip_sum_ = 0;      // of the IPv4 header without what changes: length, identification, checksum
+  std::uint64_t pseudo_sum_ = 0;  // without the length
+  std::uint64_t ip_sum_ = 0;      // of the IPv4 header without what changes: length, identification, checksum
 };
 
 // Joins frames that follow each other in one flow to one superframe, of which the first one is the beginning; its
