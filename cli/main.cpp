@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/run.h"
+#include "cli/command/run.h"
 
 int main(int argc, char** argv) {
   const rove::Environment environment = rove::read_environment();

@@ -65,6 +65,11 @@ def allowed_folders():
     return closure
 
 
+def part_of(folder, allowed):
+    """The folder of a library that holds the sources of this one: itself or one above; else the folder."""
+    return next((part for part in allowed if f"{folder}/".startswith(f"{part}/")), folder)
+
+
 def leaks(includes):
     """Files that get a hidden library through a header of ours, though they may not include it."""
     reached = {}
@@ -89,7 +94,7 @@ def main():
     checked = 0
     includes = {}
     for path in tree.sources():
-        folder = path.rsplit("/", 1)[0]
+        folder = part_of(path.rsplit("/", 1)[0], allowed)
         text = tree.read(path)
         includes[path] = INCLUDE.findall(text)
         for kind, header in includes[path]:
@@ -97,7 +102,7 @@ def main():
             line = text[: text.index(header)].count("\n") + 1
             where = f"{path}:{line}"
             if kind == '"':
-                target = header.rsplit("/", 1)[0] if "/" in header else ""
+                target = part_of(header.rsplit("/", 1)[0], allowed) if "/" in header else ""
                 if header == "rove_version.h":
                     if not path.startswith("cli/"):
                         problems.append(f"{where}: only cli includes rove_version.h")

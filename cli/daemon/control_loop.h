@@ -1,0 +1,69 @@
+// The control thread: one turn after the other, until it is told to stop.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "cli/base/log.h"
+#include "cli/base/wake_signal.h"
+#include "cli/config/enrolment.h"
+#include "cli/control/control_server.h"
+#include "cli/daemon/daemon.h"
+#include "cli/daemon/state_keeper.h"
+#include "cli/daemon/underlay.h"
+#include "core/node/node.h"
+#include "dht/dht_location.h"
+#include "tap/netlink.h"
+#include "tap/port_capture.h"
+#include "tap/worker.h"
+
+namespace asio {
+class io_context;
+}
+
+namespace rove {
+
+struct QueuedRequest {
+  ControlRequest request;
+  ControlServer::Reply reply;
+};
+using RequestQueue = std::deque<QueuedRequest>;  // bounded by the control server: one per client
+
+// What the loop drives. Everything must outlive it.
+struct ControlLoopParts {
+  const DaemonOptions& options;
+  Log& log;
+  asio::io_context& io;
+  const WakeSignal& wake;  // worker, DHT, resolver and control socket notify it
+  const NodeCredential& identity;
+  ControlServer& control;
+  RequestQueue& requests;
+  StateKeeper& state;
+  Underlay& underlay;
+  FdbMonitor* fdb;  // nullptr without a bridge
+  unsigned tap_ifindex;
+  PortCapture* capture;         // nullptr: frames for paused VMs are not replayed
+  std::string capture_problem;  // why not, if they should be
+  DhtLocation& location;
+  Node& node;
+  Worker& worker;
+};
+
+class ControlLoop {
+ public:
+  explicit ControlLoop(const ControlLoopParts& parts);
+  ~ControlLoop();
+  ControlLoop(const ControlLoop&) = delete;
+  ControlLoop& operator=(const ControlLoop&) = delete;
+
+  // Until SIGTERM, SIGINT or `rove down`, and the goodbyes after it. Throws Failure when the packet path ended by
+  // itself (somebody removed the TAP device); goodbyes were said then too.
+  void run();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rove

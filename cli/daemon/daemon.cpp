@@ -1,0 +1,187 @@
+#include "cli/daemon/daemon.h"
+
+#include <asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "cli/base/failure.h"
+#include "cli/base/wake_signal.h"
+#include "cli/config/enrolment.h"
+#include "cli/control/control_server.h"
+#include "cli/daemon/control_loop.h"
+#include "cli/daemon/priority.h"
+#include "cli/daemon/state_keeper.h"
+#include "cli/daemon/underlay.h"
+#include "core/crypto/hash.h"
+#include "core/location/location_keys.h"
+#include "core/node/node.h"
+#include "dht/dht_location.h"
+#include "tap/clock.h"
+#include "tap/netlink.h"
+#include "tap/port_capture.h"
+#include "tap/system_random.h"
+#include "tap/tap_device.h"
+#include "tap/udp_canary.h"
+#include "tap/worker.h"
+
+namespace rove {
+namespace {
+
+// The configuration's bootstrap nodes or, when it has none, the credential's.
+std::vector<HostPort> choose_bootstrap(const DaemonConfig& config, const NetworkSettings& network, Log& log) {
+  if (!config.bootstrap.empty()) return config.bootstrap;
+  std::vector<HostPort> bootstrap;
+  for (const std::string& text : network.bootstrap) {
+    if (const auto host_port = parse_host_port(text)) {
+      bootstrap.push_back(*host_port);
+    } else {
+      log.write(LogLevel::Warn, "bootstrap-skipped", {{"name", text}, {"reason", "not HOST:PORT"}});
+    }
+  }
+  return bootstrap;
+}
+
+DhtConfig make_dht_config(const NodeCredential& identity, const NodeState& state, const Underlay& underlay,
+                          const Families& families) {
+  const NetworkKey& key = identity.credential.network.key;
+  return {.node_id = LocationKeys{derive_naming_key(key)}.dht_node_id(identity.certificate.key()),
+          .network = identity.anchor.network_id(),
+          .anchor = identity.anchor,
+          .naming_key = derive_naming_key(key),
+          .bootstrap = underlay.bootstrap_addresses(),  // names come with the first round of the resolver
+          .known_nodes = state.known_nodes,
+          .local_endpoints = underlay.endpoints(),
+          .ipv4 = families.v4,
+          .ipv6 = families.v6};
+}
+
+NodeConfig make_node_config(const NodeCredential& identity, const NodeState& state,
+                            const std::vector<Endpoint>& endpoints, const TapDevice& tap, bool replays_frames) {
+  return {.subnets = identity.credential.network.subnets,
+          .inner_mtu = identity.credential.network.inner_mtu,
+          .endpoints = endpoints,
+          .tap_mac = tap.mac,
+          .probe_mac = tap.probe_mac,
+          .bridge_mac = tap.bridge_mac,
+          .replays_frames = replays_frames,
+          .aeads = 0,
+          .first_stamp = state.first_stamp,
+          .highest_sequence = state.highest_sequence};
+}
+
+NodeIdentity make_identity(const NodeCredential& identity) {
+  return {.anchor = identity.anchor,
+          .certificate = identity.certificate,
+          .seed = identity.credential.seed.clone(),
+          .network_key = identity.credential.network.key.clone()};
+}
+
+// Those that are wanted and work.
+UdpOffloads find_udp_offloads(const DaemonConfig& config, Log& log) {
+  const UdpCanary canary = check_udp_offloads({config.offload_udp, config.offload_udp});
+  if (!canary.problem.empty()) log.write(LogLevel::Warn, "offload-off", {{"reason", canary.problem}});
+  return canary.offloads;
+}
+
+// A host without the privilege still moves its VMs; what comes for them meanwhile is lost as on a switch.
+std::string start_capture(std::optional<PortCapture>& capture, Replay replay, const TapDevice& tap,
+                          const std::function<void()>& notify) {
+  if (replay == Replay::Off) return {};
+  try {
+    const auto mode = replay == Replay::Exact ? PortCapture::Mode::Exact : PortCapture::Mode::AtLeastOnce;
+    capture.emplace(mode, PortCapture::OwnPort{tap.ifindex, tap.probe_mac}, notify);
+    return {};
+  } catch (const std::system_error& error) {
+    return "frames for paused VMs are lost: " + std::string{error.what()} +
+           ": give the process CAP_NET_RAW, or set replay = \"off\"";
+  }
+}
+
+}  // namespace
+
+void run_daemon(const DaemonOptions& options) {
+  const DaemonConfig& config = options.config;
+  Log log{config.log_level};
+  SystemRandom random;
+  const std::string nice_problem = set_nice(config.nice);  // before any thread
+
+  const NodeCredential identity = load_credential(config.credential);
+  verify_credential(identity, config.credential, read_clocks().wall);
+  const NetworkSettings& network = identity.credential.network;
+
+  // What other daemons on this host could have taken comes first: the network, then the port, then the TAP's name.
+  asio::io_context io{/*concurrency_hint=*/1};
+  const auto wake = std::make_shared<const WakeSignal>();
+  const auto notify = [wake] { wake->notify(); };
+  RequestQueue requests;
+  ControlServer control{io,
+                        {.socket = options.paths.socket_file(options.network),
+                         .network = options.network,
+                         .group = config.control_group,
+                         .group_may_claim = config.group_may_claim},
+                        [&](ControlRequest request, ControlServer::Reply reply) {
+                          requests.push_back({std::move(request), std::move(reply)});
+                          wake->notify();
+                        }};
+  const UdpOffloads udp_offloads = find_udp_offloads(config, log);
+  UdpSocketPair sockets = bind_underlay(config.listen, udp_offloads);
+  const Families families{.v4 = sockets.v4.has_value(), .v6 = sockets.v6.has_value()};
+  TapDevice tap = open_tap({.name = config.tap,
+                            .mtu = network.inner_mtu,
+                            .bridge = config.bridge,
+                            .offloads = {config.offload_tap, config.offload_tap, config.offload_tap}});
+  if (!nice_problem.empty()) log.write(LogLevel::Warn, "nice-refused", {{"reason", nice_problem}});
+  std::optional<FdbMonitor> fdb;
+  if (tap.bridge_ifindex != 0) fdb.emplace(tap.bridge_ifindex);
+
+  StateKeeper state{StateStore{options.paths.state_file(options.network)}, log, read_clocks()};
+  Underlay underlay{config, choose_bootstrap(config, network, log), network.subnets, tap.ifindex, families, wake};
+  DhtLocation location{make_dht_config(identity, state.loaded(), underlay, families), notify};
+  std::optional<PortCapture> capture;
+  std::string capture_problem;
+  if (fdb) capture_problem = start_capture(capture, config.replay, tap, notify);
+  if (!capture_problem.empty()) log.write(LogLevel::Warn, "replay-off", {{"reason", capture_problem}});
+  Node node{make_node_config(identity, state.loaded(), underlay.endpoints(), tap, capture.has_value()),
+            make_identity(identity), location, random};
+  std::optional<PortWriter> ports;
+  if (capture) ports.emplace();
+  Worker worker{WorkerConfig{.forwarder = {.packs = config.pack},
+                             .realtime = config.realtime,
+                             .busy_poll = std::chrono::microseconds{config.busy_poll_us}},
+                std::move(tap.queue), std::move(sockets), std::move(ports), notify};
+  if (!worker.realtime_problem().empty()) {
+    log.write(LogLevel::Warn, "realtime-refused", {{"reason", worker.realtime_problem()}});
+  }
+  ControlLoop loop{{.options = options,
+                    .log = log,
+                    .io = io,
+                    .wake = *wake,
+                    .identity = identity,
+                    .control = control,
+                    .requests = requests,
+                    .state = state,
+                    .underlay = underlay,
+                    .fdb = fdb ? &*fdb : nullptr,
+                    .tap_ifindex = tap.ifindex,
+                    .capture = capture ? &*capture : nullptr,
+                    .capture_problem = capture_problem,
+                    .location = location,
+                    .node = node,
+                    .worker = worker}};
+
+  log.write(LogLevel::Info, "started",
+            {{"network", options.network},
+             {"node", identity.certificate.name()},
+             {"port", std::to_string(config.listen.port)},
+             {"tap", config.tap},
+             {"bridge", config.bridge}});
+  loop.run();
+  log.write(LogLevel::Info, "stopped", {});
+}
+
+}  // namespace rove

@@ -1,0 +1,67 @@
+// What the daemon answers through the control socket: JSON objects with "schema": 1.
+// docs/operations.md documents every field; a field is never renamed or removed within a schema.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/config/enrolment.h"
+#include "core/base/time.h"
+#include "core/forward/counters.h"
+#include "core/node/node.h"
+#include "dht/dht_engine.h"
+#include "tap/port_capture.h"
+
+namespace rove {
+
+using CounterList = std::vector<std::pair<std::string, std::uint64_t>>;
+
+struct StatusReport {
+  NodeStatus node;
+  bool usable = false;  // connected to other nodes, or without any to connect to
+  bool lone = false;    // no other node is configured or was ever known
+  Duration uptime{};
+  WallTime certificate_not_after{};
+  WallTime now{};
+  std::string tap;
+  std::string bridge;
+  std::vector<std::string> problems;  // what an operator should look at, plain sentences
+  // Group ("packets", "drops", "peers", "node", "dht", "daemon", "capture") and its counters.
+  std::vector<std::pair<std::string, CounterList>> counters;
+};
+
+// Counters of the packet path by the names that docs/operations.md uses.
+[[nodiscard]] CounterList packet_counters(const ForwarderCounters& counters);
+[[nodiscard]] CounterList drop_counters(const ForwarderCounters& counters);
+[[nodiscard]] CounterList peer_counters(const PeerSetCounters& counters);
+[[nodiscard]] CounterList capture_counters(const PortCaptureCounters& counters);
+[[nodiscard]] CounterList dht_counters(const DhtCounters& counters);
+
+[[nodiscard]] std::string report_status(const StatusReport& report);
+[[nodiscard]] std::string report_peers(std::vector<PeerInfo> peers, TimePoint now);
+// `names`: of nodes that are known, for VMs that moved on.
+[[nodiscard]] std::string report_vms(std::vector<VmStatus> vms, const std::map<NodeId, std::string>& names);
+[[nodiscard]] std::string report_lookup(const LookupResult& result);
+[[nodiscard]] std::string report_claim(const MacAddress& mac, std::uint64_t sequence);
+[[nodiscard]] std::string report_prepare(const MacAddress& mac, const PreparedVm& prepared);
+[[nodiscard]] std::string report_release(const MacAddress& mac, bool released);
+[[nodiscard]] std::string report_stopped(const MacAddress& mac);
+[[nodiscard]] std::string report_down();
+[[nodiscard]] std::string report_timeline(const VmAddress& address, const std::optional<VmMoves>& found, TimePoint now);
+
+// The lines of a watch: its begin, an event, and how many events its reader missed.
+[[nodiscard]] std::string report_watching(WallTime now);
+[[nodiscard]] std::string report_event(const NodeEvent& event, Now now);
+[[nodiscard]] std::string report_events_lost(std::uint64_t count);
+
+// What verbs that need no daemon print with --json.
+[[nodiscard]] std::string report_enrolment(const Enrolment& made);
+[[nodiscard]] std::string report_check(const std::string& network, const std::string& config_file,
+                                       const std::string& node);
+[[nodiscard]] std::string report_version(const std::string& version, const std::string& commit);
+
+}  // namespace rove
