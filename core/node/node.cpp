@@ -146,6 +146,7 @@ void Node::Impl::handle_sealed(Now now, const Endpoint& from, BytesView datagram
   }
   if (envelope->sender == own_id) return;  // our own, reflected
   if (envelope->kind != SealedKind::Dht) {
+    if (is_shut_down) return;
     peers.handle_sealed(now, from, datagram.size(), *envelope);
     return;
   }
@@ -622,6 +623,7 @@ LookupTicket Node::start_lookup(Now now, const VmAddress& address, bool refresh)
 }
 
 void Node::shut_down(Now now) {
+  impl_->is_shut_down = true;
   std::vector<MacAddress> live;
   for (const auto& [mac, vm] : impl_->vms.vms()) {
     if (vm.is_live()) live.push_back(mac);

@@ -239,7 +239,8 @@ class Node {
   // Also undoes prepare().
   [[nodiscard]] Result<void> release(Now now, const MacAddress& mac);
   [[nodiscard]] LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
-  // Withdraws every claim and closes every session; then drain poll_transmit() once more.
+  // Withdraws every claim and closes every session; then drain poll_transmit() once more. Nothing is claimed from then
+  // on, whatever comes in.
   void shut_down(Now now);
 
   [[nodiscard]] std::optional<OutgoingDatagram> poll_transmit(Now now);

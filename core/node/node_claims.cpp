@@ -178,6 +178,8 @@ void Node::Impl::finish_arrivals(Now now) {
 }
 
 void Node::Impl::claim_here(Now now, const MacAddress& mac, std::vector<IpAddress> ips) {
+  // The VM still talks while we say goodbye.
+  if (is_shut_down) return;
   NodeId previous;
   if (const SignedClaim* known = claims.find(VmAddress{mac}); known != nullptr && known->claim.owner != own_key) {
     previous = node_id_of(known->claim.owner);

@@ -580,6 +580,7 @@ struct Node::Impl {
   VmMap views;                      // for the next snapshot
   std::uint64_t views_evicted = 0;  // claims.evicted() when `views` was last made as a whole
   Snapshot session_part;            // sessions, current and their version
+  bool is_shut_down = false;        // nothing is claimed any more, and no peer let in
   bool sessions_dirty = true;
   bool snapshot_dirty = true;
   std::deque<OutgoingDatagram> transmits;

@@ -433,6 +433,26 @@ TEST_CASE("sim: an orderly shutdown withdraws the VMs' claims everywhere") {
   CHECK(answered);
 }
 
+TEST_CASE("sim: a VM that goes on talking while its host says goodbye is not claimed again") {
+  Scene scene;
+  scene.world.host(0).say_goodbye();
+  for (int i = 0; i < 30; ++i) {
+    scene.world.vm(0).send(scene.world.vm(2).ip());
+    scene.world.vm(0).announce_address();
+    scene.world.run_for(10ms);
+  }
+  scene.world.host(0).kill();
+  scene.world.run_for(5s);
+
+  bool answered = false;
+  scene.world.host(2).lookup(VmAddress{scene.world.vm(0).ip()}, false, [&](const LookupResult& result) {
+    answered = true;
+    CHECK(result.error == Error::Unknown);
+  });
+  scene.world.run_for(10s);
+  CHECK(answered);
+}
+
 TEST_CASE("sim: who was cut off during a move hears of it when the cut heals, though nobody sends anything") {
   for (const Duration cut : {Duration{1s}, Duration{5s}, Duration{12s}, Duration{20s}}) {
     CAPTURE(cut.count());

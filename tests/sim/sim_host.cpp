@@ -93,9 +93,13 @@ void SimHost::kill() {
   bridge_.remove_port(tap_port_);  // the device goes with its daemon, and its entries with the device
 }
 
-void SimHost::shut_down() {
+void SimHost::say_goodbye() {
   node_->shut_down(now());
   turn();
+}
+
+void SimHost::shut_down() {
+  say_goodbye();
   kill();
 }
 

@@ -36,6 +36,8 @@ class SimHost {
   // kill -9: the daemon is gone without a word; the bridge and its VMs stay.
   void kill();
   void shut_down();
+  // … without its end: the goodbyes are on their way, and the VMs go on talking.
+  void say_goodbye();
   [[nodiscard]] bool is_running() const { return node_ != nullptr; }
   void set_clock_skew(Duration skew) { skew_ = skew; }
 
