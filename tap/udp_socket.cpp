@@ -74,6 +74,17 @@ std::size_t joined_size(msghdr& message, std::size_t size) {
   return size;
 }
 
+void ask_for_segments(msghdr& message, ControlOctets& control, std::size_t segment) {
+  message.msg_control = control.data();
+  message.msg_controllen = CMSG_SPACE(sizeof(std::uint16_t));
+  cmsghdr* const head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_UDP;
+  head->cmsg_type = UDP_SEGMENT;
+  head->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+  const auto size = static_cast<std::uint16_t>(segment);
+  std::memcpy(CMSG_DATA(head), &size, sizeof size);
+}
+
 [[noreturn]] void throw_bind_error(const Endpoint& local, int error) {
   const std::string attempt = "bind UDP " + to_string(local);
   switch (error) {
@@ -105,7 +116,8 @@ struct UdpSocket::Impl {
 
   FileDescriptor fd;
   std::atomic<bool> segmentation;
-  const bool coalescing;
+  const bool can_coalesce;
+  std::atomic<bool> coalescing;
   std::unique_ptr<std::uint8_t[]> memory;
   std::array<sockaddr_in6, kUdpPieces> senders{};
   std::array<iovec, kUdpPieces> receive_parts{};
@@ -125,6 +137,7 @@ struct UdpSocket::Impl {
 UdpSocket::Impl::Impl(FileDescriptor descriptor, const UdpOffloads& offloads)
     : fd(std::move(descriptor)),
       segmentation(offloads.segmentation),
+      can_coalesce(offloads.coalescing),
       coalescing(offloads.coalescing),
       memory(new std::uint8_t[kUdpPieces * kStride]) {
   received.reserve(kUdpReceiveMax);
@@ -146,7 +159,7 @@ std::size_t UdpSocket::Impl::run_of(std::span<const DatagramBatch::Slot> slots) 
   const DatagramBatch::Slot& first = slots.front();
   std::size_t run = 1;
   std::size_t size = first.size;
-  while (run < std::min(slots.size(), kSegmentsPerPiece)) {
+  while (!first.alone && run < std::min(slots.size(), kSegmentsPerPiece)) {
     const DatagramBatch::Slot& before = slots[run - 1];
     const DatagramBatch::Slot& next = slots[run];
     // A shorter one can only be the last.
@@ -171,16 +184,7 @@ std::size_t UdpSocket::Impl::fill_messages(std::span<const DatagramBatch::Slot> 
     message.msg_control = nullptr;
     message.msg_controllen = 0;
     send_parts[count] = {slots.front().data, static_cast<std::size_t>(last.data + last.size - slots.front().data)};
-    if (run > 1) {
-      message.msg_control = send_control[count].data();
-      message.msg_controllen = CMSG_SPACE(sizeof(std::uint16_t));
-      cmsghdr* const head = CMSG_FIRSTHDR(&message);
-      head->cmsg_level = SOL_UDP;
-      head->cmsg_type = UDP_SEGMENT;
-      head->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-      const auto size = static_cast<std::uint16_t>(slots.front().size);
-      std::memcpy(CMSG_DATA(head), &size, sizeof size);
-    }
+    if (run > 1) ask_for_segments(message, send_control[count], slots.front().size);
     segments[count++] = run;
     slots = slots.subspan(run);
   }
@@ -231,9 +235,11 @@ std::span<UdpSocket::Received> UdpSocket::receive() {
   Impl& impl = *impl_;
   impl.received.clear();
   const std::size_t pieces = impl.pieces;
+  // What was joined before it was ended may be there still.
+  const bool takes_control = impl.can_coalesce;
   for (mmsghdr& message : std::span{impl.receive_messages}.first(pieces)) {
     message.msg_hdr.msg_namelen = sizeof(sockaddr_in6);
-    message.msg_hdr.msg_controllen = impl.coalescing ? sizeof(ControlOctets) : 0;
+    message.msg_hdr.msg_controllen = takes_control ? sizeof(ControlOctets) : 0;
   }
   const int count = recvmmsg(impl.fd.get(), impl.receive_messages.data(), static_cast<unsigned>(pieces), 0, nullptr);
   impl.drained = count < static_cast<int>(pieces);
@@ -248,9 +254,10 @@ std::span<UdpSocket::Received> UdpSocket::receive() {
     octets += piece.size();
     const std::size_t size = joined_size(message.msg_hdr, piece.size());
     if (size > kDatagramSizeMax) continue;
+    const bool joined = size < piece.size();
     do {  // an empty datagram is one, too
       const std::size_t own = std::min(size, piece.size());
-      impl.received.push_back({*from, piece.first(own)});
+      impl.received.push_back({*from, piece.first(own), joined});
       piece = piece.subspan(own);
     } while (!piece.empty() && impl.received.size() < kUdpReceiveMax);
   }
@@ -302,8 +309,34 @@ bool UdpSocket::send_one(const Endpoint& to, BytesView datagram) {
   return attempt() || (is_pending_icmp(errno) && attempt());
 }
 
+bool UdpSocket::send_segments(const Endpoint& to, BytesView datagrams, std::size_t size) {
+  if (!impl_->segmentation.load(std::memory_order_relaxed)) {
+    bool sent = true;
+    for (; !datagrams.empty(); datagrams = datagrams.subspan(std::min(size, datagrams.size())))
+      sent = send_one(to, datagrams.first(std::min(size, datagrams.size()))) && sent;
+    return sent;
+  }
+  SocketAddress address = to_socket_address(to);
+  // Not written to: iovec has no const.
+  iovec part{const_cast<std::uint8_t*>(datagrams.data()), datagrams.size()};
+  alignas(cmsghdr) ControlOctets control{};
+  msghdr message{};
+  message.msg_name = address.data();
+  message.msg_namelen = address.size;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  ask_for_segments(message, control, size);
+  const auto attempt = [&] { return sendmsg(impl_->fd.get(), &message, 0) >= 0; };
+  return attempt() || (is_pending_icmp(errno) && attempt());
+}
+
 bool UdpSocket::drained() const {
   return impl_->drained;
+}
+
+void UdpSocket::stop_coalescing() {
+  set_option(fd(), SOL_UDP, UDP_GRO, 0);
+  impl_->coalescing.store(false, std::memory_order_relaxed);
 }
 
 Endpoint UdpSocket::local() const {
@@ -318,7 +351,7 @@ int UdpSocket::fd() const {
 }
 
 UdpOffloads UdpSocket::offloads() const {
-  return {impl_->segmentation.load(std::memory_order_relaxed), impl_->coalescing};
+  return {impl_->segmentation.load(std::memory_order_relaxed), impl_->coalescing.load(std::memory_order_relaxed)};
 }
 
 std::uint64_t UdpSocket::kernel_drops() const {

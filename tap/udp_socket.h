@@ -39,6 +39,7 @@ class UdpSocket {
   struct Received {
     Endpoint from;
     MutableBytes datagram;
+    bool joined = false;  // it came in one piece with others
   };
 
   // Port 0: one that is free. Offloads that the kernel has not are left out. Throws std::system_error ("bind
@@ -57,8 +58,13 @@ class UdpSocket {
   // refuses is skipped. Retries once after a pending ICMP error. Returns the number of datagrams that went out.
   std::size_t send(std::span<const DatagramBatch::Slot> slots);
   bool send_one(const Endpoint& to, BytesView datagram);
+  // Several of `size` octets each, the last one perhaps shorter, in one piece for the kernel to cut; one by one where
+  // it is known not to. Usable as send_one().
+  bool send_segments(const Endpoint& to, BytesView datagrams, std::size_t size);
   [[nodiscard]] Endpoint local() const;
   [[nodiscard]] int fd() const;
+  // From now on every datagram comes by itself.
+  void stop_coalescing();
   // Those in use. Segmentation ends by itself where a device turns out to be unable to (udp(7): EIO). Any thread.
   [[nodiscard]] UdpOffloads offloads() const;
   // Datagrams that the kernel dropped because we read too slowly. Any thread.

@@ -33,6 +33,7 @@
 #include "core/forward/frame_backlog.h"
 #include "core/wire/frame_pack.h"
 #include "tap/clock.h"
+#include "tap/coalescing_watch.h"
 #include "tap/signals_blocked.h"
 
 namespace rove {
@@ -135,6 +136,7 @@ struct Worker::Impl {
   FrameBacklog backlog;
   FrameBatch incoming{kFrameSlots};
   DatagramBatch outgoing{kDatagramSlots, kBatchOctets};
+  CoalescingWatch coalescing;
   WorkerCounters counters;  // its `forwarder` stays empty: the Forwarder has them
   TimePoint now{};
   std::vector<Echo> echoes;        // of this turn's commands: answered when the TAP has been read empty
@@ -254,11 +256,22 @@ void Worker::Impl::handle_commands() {
 
 bool Worker::Impl::handle_datagrams(UdpSocket& socket) {
   const std::span<UdpSocket::Received> batch = socket.receive();
+  const ForwarderCounters& totals = forwarder.counters();
+  const std::uint64_t& refused = totals.drops[static_cast<std::size_t>(DropReason::Undecryptable)];
+  const CoalescingWatch::Counts before{totals.datagrams_opened, refused};
+  CoalescingWatch::Counts joined;
   for (const UdpSocket::Received& received : batch) {
     if (!outgoing.has_room(kRelaySlots, kRelayOctets)) send_outgoing();
     if (!incoming.has_room(kPackedFramesMax)) write_incoming();
+    const CoalescingWatch::Counts one{totals.datagrams_opened, refused};
     forwarder.handle_datagram(now, received.from, received.datagram, incoming, outgoing);
+    if (!received.joined) continue;
+    joined.opened += totals.datagrams_opened - one.opened;
+    joined.refused += refused - one.refused;
   }
+  const CoalescingWatch::Counts single{totals.datagrams_opened - before.opened - joined.opened,
+                                       refused - before.refused - joined.refused};
+  if (coalescing.handle_batch(now, joined, single)) socket.stop_coalescing();
   write_incoming();  // before the next receive(), which takes their memory back
   release_held();
   return socket.drained();
@@ -396,9 +409,10 @@ bool Worker::post(WorkerCommand command) {
   return impl_->post(std::move(command));
 }
 
-bool Worker::send(const Endpoint& to, BytesView datagram) {
+bool Worker::send(const Endpoint& to, BytesView datagram, std::size_t segment) {
   UdpSocket* socket = impl_->sockets.find(to.address.family());
-  return socket != nullptr && socket->send_one(to, datagram);
+  if (socket == nullptr) return false;
+  return segment == 0 ? socket->send_one(to, datagram) : socket->send_segments(to, datagram, segment);
 }
 
 std::optional<WorkerEvent> Worker::poll_event() {

@@ -57,8 +57,9 @@ class Worker {
   // full it is kept (the latest only) and goes in ahead of the next command that fits, or with the next
   // poll_event(), for which `wake` is called when there is room again.
   bool post(WorkerCommand command);
-  // Sends a datagram of the control thread at once, on the socket of its address family.
-  bool send(const Endpoint& to, BytesView datagram);
+  // Sends a datagram of the control thread at once, on the socket of its address family; or several of `segment`
+  // octets each, which the kernel cuts where it can.
+  bool send(const Endpoint& to, BytesView datagram, std::size_t segment = 0);
   [[nodiscard]] std::optional<WorkerEvent> poll_event();
   // As of the end of the worker's last batch; each number by itself.
   [[nodiscard]] WorkerCounters counters() const;

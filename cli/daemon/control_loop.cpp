@@ -23,6 +23,7 @@
 
 #include "cli/base/failure.h"
 #include "cli/daemon/event_log.h"
+#include "cli/daemon/offload_report.h"
 #include "cli/daemon/operator_desk.h"
 #include "cli/daemon/service_notify.h"
 #include "cli/report/report.h"
@@ -278,7 +279,7 @@ struct ControlLoop::Impl {
     while (auto result = p.node.poll_lookup()) desk.handle_lookup_result(now, *result);  // may ask for more
     change_bridge(now);
     while (auto datagram = p.node.poll_transmit(now)) {
-      if (!p.worker.send(datagram->to, datagram->bytes)) ++datagrams_unsent;
+      if (!p.worker.send(datagram->to, datagram->bytes, datagram->segment)) ++datagrams_unsent;
     }
     while (auto command = p.node.poll_command()) {
       if (!p.worker.post(std::move(*command))) ++commands_lost;
@@ -317,6 +318,10 @@ struct ControlLoop::Impl {
     }
     if (now.steady < next_housekeeping) return;
     next_housekeeping = now.steady + (ready ? Duration{kIdleTurn} : Duration{kStartingTurn});
+    for (const std::string& name :
+         offloads.take_ended(offload_counters(p.worker.tap_offloads(), p.worker.udp_offloads()))) {
+      p.log.write(LogLevel::Warn, "offload-off", {{"offload", name}, {"reason", "it is done wrongly"}});
+    }
     const NodeStatus status = p.node.status();
     p.underlay.handle_timeout(now.steady, status.location.connected);
     tell_readiness(now, status);
@@ -370,18 +375,11 @@ struct ControlLoop::Impl {
     report.usable = is_usable(report.node);
     report.problems = find_problems(report);
     const WorkerCounters worker = p.worker.counters();
-    const TapOffloads tap = p.worker.tap_offloads();
-    const UdpOffloads udp = p.worker.udp_offloads();
     const DhtCounters dht = p.location.counters();
     const ControlCounters& control = p.control.counters();
     report.counters = {{"packets", packet_counters(worker.forwarder)},
                        {"drops", drop_counters(worker.forwarder)},
-                       {"offloads",
-                        {{"tap_checksum", tap.checksum},
-                         {"tap_tcp", tap.tcp},
-                         {"tap_udp", tap.udp},
-                         {"udp_segmentation", udp.segmentation},
-                         {"udp_coalescing", udp.coalescing}}},
+                       {"offloads", offload_counters(p.worker.tap_offloads(), p.worker.udp_offloads())},
                        {"peers", peer_counters(report.node.peer_counters)},
                        {"node", report.node.counters},
                        {"dht", dht_counters(dht)},
@@ -412,6 +410,7 @@ struct ControlLoop::Impl {
     } else if (report.certificate_not_after - report.now < kExpiryWarning) {
       problems.emplace_back("this node's certificate expires soon");
     }
+    for (std::string& ended : offloads.problems()) problems.push_back(std::move(ended));
     if (!p.capture_problem.empty()) problems.push_back(p.capture_problem);
     if (!p.state.problem().empty()) problems.push_back("the state is not saved: " + p.state.problem());
     return problems;
@@ -429,6 +428,7 @@ struct ControlLoop::Impl {
   FdbWriter fdb_writer;
   std::vector<WorkerEvent> worker_events;  // of the turn under way
   std::deque<FdbEvent> bridge_events;
+  OffloadReport offloads;
   OperatorDesk desk;
   asio::steady_timer timer;
   asio::signal_set signals;

@@ -54,6 +54,7 @@ Json to_json(const PeerInfo& peer, TimePoint now) {
   object["up_ms"] = peer.up ? Json(to_ms(now - peer.up_since)) : Json();
   object["last_heard_ms"] = peer.last_heard == TimePoint{} ? Json() : Json(to_ms(now - peer.last_heard));
   object["algorithm"] = peer.algorithm;
+  object["segmentation"] = to_string(peer.segments);
   object["handshakes"] = peer.handshakes;
   return object;
 }
@@ -154,7 +155,7 @@ CounterList peer_counters(const PeerSetCounters& counters) {
           {"handshakes_started", counters.handshakes_started}, {"handshakes_completed", counters.handshakes_completed},
           {"handshakes_refused", counters.handshakes_refused}, {"handshakes_repeated", counters.handshakes_repeated},
           {"handshakes_limited", counters.handshakes_limited}, {"control_dropped", counters.control_dropped},
-          {"unknown_messages", counters.unknown_messages}};
+          {"unknown_messages", counters.unknown_messages},     {"segments_refused", counters.segments_refused}};
 }
 
 CounterList capture_counters(const PortCaptureCounters& counters) {

@@ -32,6 +32,7 @@ class DatagramBatch {
     Endpoint to;
     std::size_t size = 0;
     std::uint8_t* data = nullptr;
+    bool alone = false;  // never in one piece with others, for the kernel to cut
     [[nodiscard]] BytesView bytes() const { return {data, size}; }
   };
 

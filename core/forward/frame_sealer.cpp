@@ -22,6 +22,7 @@ bool FrameSealer::seal_plaintext(WorkerSession& session, std::uint8_t flags, std
   }
   if (!sealed) return false;
   slot.to = session.endpoint();
+  slot.alone = !session.takes_segments();
   slot.size = plaintext.size() + kDataOverhead;
   out.commit();
   ++counters_.datagrams_sealed;

@@ -22,6 +22,7 @@ WorkerSession::WorkerSession(const SessionView& view, std::uint8_t lane, PeerBud
       local_index_(view.local_index),
       remote_index_(view.remote_index),
       endpoint_(view.endpoint),
+      takes_segments_(view.segments),
       expires_(view.expires),
       budget_(budget),
       sealing_(view.algorithm, *view.seal_key),
@@ -31,6 +32,7 @@ WorkerSession::WorkerSession(const SessionView& view, std::uint8_t lane, PeerBud
 void WorkerSession::handle_view(const SessionView& view) {
   ROVE_CHECK(view.peer == peer_ && view.local_index == local_index_ && view.remote_index == remote_index_);
   endpoint_ = view.endpoint;
+  takes_segments_ = view.segments;
   expires_ = view.expires;
 }
 

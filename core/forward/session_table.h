@@ -66,6 +66,8 @@ class WorkerSession {
   [[nodiscard]] const NodeId& peer() const { return peer_; }
   [[nodiscard]] SessionIndex local_index() const { return local_index_; }
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
+  // Whether what the kernel cuts arrives there.
+  [[nodiscard]] bool takes_segments() const { return takes_segments_; }
   [[nodiscard]] TimePoint expires() const { return expires_; }
   [[nodiscard]] bool is_expired(TimePoint now) const { return now >= expires_; }
   [[nodiscard]] PeerBudget& budget() { return budget_; }
@@ -97,6 +99,7 @@ class WorkerSession {
   SessionIndex local_index_;
   SessionIndex remote_index_;
   Endpoint endpoint_;
+  bool takes_segments_;
   TimePoint expires_;
   PeerBudget& budget_;
 

@@ -26,7 +26,8 @@ struct SessionView {
   std::shared_ptr<const AeadKey> seal_key{};
   std::shared_ptr<const AeadKey> open_key{};
   Endpoint endpoint{};
-  TimePoint expires{};  // neither sealed nor opened from here on
+  bool segments = true;  // what the kernel cuts arrives there (UDP_SEGMENT)
+  TimePoint expires{};   // neither sealed nor opened from here on
 };
 
 struct Snapshot {

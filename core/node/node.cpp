@@ -26,6 +26,7 @@ std::string_view to_string(NodeEvent::Kind kind) {
     case NodeEvent::Kind::PeerUp: return "peer-up";
     case NodeEvent::Kind::PeerDown: return "peer-down";
     case NodeEvent::Kind::PeerUnreachable: return "peer-unreachable";
+    case NodeEvent::Kind::PeerSegmentation: return "peer-segmentation";
     case NodeEvent::Kind::VmClaimed: return "vm-claimed";
     case NodeEvent::Kind::VmMovedAway: return "vm-moved-away";
     case NodeEvent::Kind::VmMovedHere: return "vm-moved-here";
@@ -183,6 +184,9 @@ void Node::Impl::handle_peer_event(Now now, PeerEvent event) {
     if (record == nullptr || record->record.not_after + kWallClockSkewMax < now.wall) {
       peers.disconnect(now, lost->peer, CloseReason::GoingDown);
     }
+  } else if (const auto* segments = std::get_if<PeerSegments>(&event)) {
+    report(now, NodeEvent::Kind::PeerSegmentation, segments->peer, std::nullopt,
+           segments->arrive ? "works=yes" : "works=no");
   } else if (const auto* message = std::get_if<PeerMessage>(&event)) {
     handle_message(now, message->peer, message->message);
   }

@@ -138,6 +138,7 @@ struct NodeEvent {
     PeerUp,
     PeerDown,
     PeerUnreachable,
+    PeerSegmentation,  // whether what the kernel cuts arrives there
     VmClaimed,
     VmMovedAway,
     VmMovedHere,

@@ -213,9 +213,11 @@ void Peer::establish(Now now, const Endpoint& from, Session session, RemoteParty
   const bool is_ours = current_->role() == Session::Role::Initiator;
   const Duration jitter{context_.random.below(Duration{kRenewJitter}.count())};
   arm(Timer::Renew, current_->created() + (is_ours ? kRenewAfter : kRenewAsResponderAfter) + jitter);
+  if (endpoint_ != from) segments_.forget();
   endpoint_ = from;
   suggested_.reset();
   restart_silence(now);
+  start_segment_probe(now);
   arm_expiry();
   context_.sessions_changed = true;
   if (is_news) {
@@ -234,6 +236,8 @@ void Peer::note_heard(Now now, Session& session, const Endpoint& from, bool newe
   restart_silence(now);
   if (newest && endpoint_ != from) {
     endpoint_ = from;
+    segments_.forget();
+    start_segment_probe(now);
     context_.sessions_changed = true;
   }
   if (from_silence_) stop_handshake();
@@ -313,6 +317,9 @@ void Peer::handle_pong(Now now, const PongMessage& pong) {
     rtt_ = rtt_ ? *rtt_ + (sample - *rtt_) / 8 : sample;
     ping = {};
   }
+  const SegmentProbe::State before = segments_.state();
+  segments_.handle_pong(pong.id);
+  tell_segments(before);
 }
 
 void Peer::ping(Now now) {
@@ -325,6 +332,47 @@ void Peer::send_ping(Now now) {
   if (send(now, PingMessage{ping.id})) arm(Timer::Ping, now.steady + kPingInterval);
 }
 
+// ---- whether segments arrive --------------------------------------------------------------------
+
+void Peer::start_segment_probe(Now now) {
+  segments_.start(now.steady);
+  arm(Timer::Segments, now.steady);
+}
+
+void Peer::probe_segments(Now now) {
+  const SegmentProbe::State before = segments_.state();
+  if (current_ && segments_.handle_timeout(now.steady)) {
+    SegmentProbe::Round round;
+    Bytes pieces;
+    for (std::uint64_t& id : round.cut) {
+      id = context_.random.u64();
+      Bytes plaintext;
+      encode(PingMessage{id}, plaintext);
+      const std::size_t left = kControlPlaintextMax - plaintext.size() - encoded_size(PaddingMessage{});
+      encode(PaddingMessage{left}, plaintext);
+      const std::optional<Bytes> datagram = current_->seal(now.steady, plaintext);
+      if (datagram) pieces.insert(pieces.end(), datagram->begin(), datagram->end());
+    }
+    round.plain = context_.random.u64();
+    if (send(now, PingMessage{round.plain})) {
+      const std::size_t segment = pieces.size() / round.cut.size();
+      context_.transmits.push_back({*endpoint_, std::move(pieces), segment});
+    }
+    segments_.begin_round(round);
+  }
+  tell_segments(before);
+  if (const auto next = segments_.poll_timeout()) arm(Timer::Segments, *next);
+}
+
+void Peer::tell_segments(SegmentProbe::State before) {
+  const SegmentProbe::State state = segments_.state();
+  if (state == before) return;
+  context_.sessions_changed = true;
+  const bool broken = state == SegmentProbe::State::Broken;
+  if (broken) ++context_.counters.segments_refused;
+  if (broken || before == SegmentProbe::State::Broken) context_.events.push_back(PeerSegments{id_, !broken});
+}
+
 void Peer::go_down(Now now, bool closed) {
   current_.reset();
   previous_.reset();
@@ -332,7 +380,7 @@ void Peer::go_down(Now now, bool closed) {
   context_.unsent.erase(id_);
   rtt_.reset();
   pings_.fill({});
-  for (const Timer timer : {Timer::Renew, Timer::Ping, Timer::Silence, Timer::Down}) disarm(timer);
+  for (const Timer timer : {Timer::Renew, Timer::Ping, Timer::Silence, Timer::Down, Timer::Segments}) disarm(timer);
   arm_expiry();
   context_.sessions_changed = true;
   context_.events.push_back(PeerDown{id_, closed});
@@ -390,6 +438,7 @@ void Peer::handle_timeout(Now now) {
   }
   if (take(Timer::Handshake, now.steady)) start_round(now);
   if (take(Timer::Ping, now.steady)) send_ping(now);
+  if (take(Timer::Segments, now.steady)) probe_segments(now);
   if (take(Timer::Unreachable, now.steady)) {
     arm(Timer::Unreachable, now.steady + kUnreachableInterval);
     context_.events.push_back(PeerUnreachable{id_});
@@ -453,6 +502,7 @@ PeerInfo Peer::info() const {
   }
   info.up = is_up();
   info.rtt = rtt_;
+  info.segments = segments_.state();
   info.last_heard = last_heard_;
   info.up_since = up_since_;
   if (current_) info.algorithm = algorithm_name(current_->algorithm());
@@ -462,7 +512,9 @@ PeerInfo Peer::info() const {
 
 void Peer::fill(Snapshot& snapshot) const {
   const auto add = [&](const Session& session) {
-    snapshot.sessions.insert_or_assign(session.local_index(), session.view(id_, *endpoint_));
+    SessionView view = session.view(id_, *endpoint_);
+    view.segments = segments_.state() == SegmentProbe::State::Works;
+    snapshot.sessions.insert_or_assign(session.local_index(), std::move(view));
   };
   if (next_) add(next_->session);
   if (previous_) add(*previous_);

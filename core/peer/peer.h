@@ -21,6 +21,7 @@
 #include "core/peer/handshake_message.h"
 #include "core/peer/peer_context.h"
 #include "core/peer/peer_set.h"
+#include "core/peer/segment_probe.h"
 #include "core/peer/session.h"
 
 namespace rove {
@@ -94,8 +95,9 @@ class Peer {
     Down,         // the peer is gone
     Unreachable,  // tell that connect() does not get through
     Expire,       // a session is over
+    Segments,     // the next round of the segment probe
   };
-  static constexpr std::size_t kTimers = 7;
+  static constexpr std::size_t kTimers = 8;
 
   // Our init under way.
   struct Attempt {
@@ -146,6 +148,9 @@ class Peer {
   void handle_close(Now now, SessionIndex index);
   void handle_pong(Now now, const PongMessage& pong);
   void send_ping(Now now);
+  void start_segment_probe(Now now);
+  void probe_segments(Now now);
+  void tell_segments(SegmentProbe::State before);
 
   PeerContext& context_;
   NodeKey key_;
@@ -176,6 +181,7 @@ class Peer {
   std::array<SentPing, kPingsMax> pings_{};
   std::size_t pings_sent_ = 0;
   std::optional<Duration> rtt_;
+  SegmentProbe segments_;
   TimePoint last_heard_{};
   TimePoint up_since_{};
   std::uint64_t handshakes_ = 0;

@@ -159,6 +159,17 @@ void PeerSet::Impl::flush(Now now) {
   }
 }
 
+std::vector<Bytes> cut(Bytes bytes, std::size_t segment) {
+  if (segment == 0) return {std::move(bytes)};
+  std::vector<Bytes> pieces;
+  for (BytesView rest = bytes; !rest.empty();) {
+    const BytesView piece = rest.first(std::min(segment, rest.size()));
+    pieces.emplace_back(piece.begin(), piece.end());
+    rest = rest.subspan(piece.size());
+  }
+  return pieces;
+}
+
 PeerSet::PeerSet(const PeerSetConfig& config, const TrustAnchor& anchor, const Certificate& certificate,
                  const SigningSeed& seed, SealedChannel& sealed, Random& random)
     : impl_(std::make_unique<Impl>(config, anchor, certificate, seed, sealed, random)) {}

@@ -22,6 +22,7 @@
 #include "core/forward/snapshot.h"
 #include "core/identity/certificate.h"
 #include "core/location/node_record.h"
+#include "core/peer/segment_probe.h"
 #include "core/wire/control_message.h"
 #include "core/wire/sealed.h"
 
@@ -45,7 +46,11 @@ struct PeerSetConfig {
 struct OutgoingDatagram {
   Endpoint to;
   Bytes bytes;
+  std::size_t segment = 0;  // several, each of so many octets, to be handed to the kernel in one piece; 0: one
 };
+
+// What the kernel makes of it: one datagram, or several.
+[[nodiscard]] std::vector<Bytes> cut(Bytes bytes, std::size_t segment);
 
 // A session came up with a peer that had none, or that may have lost what it was told: it restarted, or was silent
 // for long. So it may come twice without a PeerDown between. `certificate` has been verified.
@@ -70,7 +75,13 @@ struct PeerMessage {
 struct PeerUnreachable {
   NodeId peer;
 };
-using PeerEvent = std::variant<PeerUp, PeerDown, PeerMessage, PeerUnreachable>;
+// Whether what the kernel cuts arrives at the peer has turned out, or changed: told when it does not, and when it does
+// again. Until then it is sent one by one.
+struct PeerSegments {
+  NodeId peer;
+  bool arrive = false;
+};
+using PeerEvent = std::variant<PeerUp, PeerDown, PeerMessage, PeerUnreachable, PeerSegments>;
 
 struct PeerInfo {
   NodeId id;
@@ -80,6 +91,7 @@ struct PeerInfo {
   std::optional<Duration> rtt;  // smoothed
   TimePoint last_heard{};
   TimePoint up_since{};
+  SegmentProbe::State segments = SegmentProbe::State::Unknown;
   std::string algorithm;  // "aes-256-gcm", "chacha20-poly1305"
   std::uint64_t handshakes = 0;
 };
@@ -94,6 +106,7 @@ struct PeerSetCounters {
   std::uint64_t handshakes_limited = 0;   // answered with a cookie, or dropped above the limit
   std::uint64_t control_dropped = 0;      // unknown session, undecryptable, replayed, malformed
   std::uint64_t unknown_messages = 0;
+  std::uint64_t segments_refused = 0;  // peers at which what the kernel cuts does not arrive, found so
 };
 
 class PeerSet {

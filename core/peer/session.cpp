@@ -54,7 +54,7 @@ Result<Session::Opened> Session::open(TimePoint now, const Header& header, Bytes
 }
 
 SessionView Session::view(const NodeId& peer, const Endpoint& endpoint) const {
-  return {serial_, peer, local_index(), remote_, algorithm_, seal_key_, open_key_, endpoint, expires()};
+  return {serial_, peer, local_index(), remote_, algorithm_, seal_key_, open_key_, endpoint, true, expires()};
 }
 
 }  // namespace rove

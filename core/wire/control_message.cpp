@@ -1,5 +1,6 @@
 #include "core/wire/control_message.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/base/check.h"
@@ -24,9 +25,10 @@ enum class MessageType : std::uint8_t {
   ConflictEvidence = 13,
   Prepare = 14,
   Correspondents = 15,
+  Padding = 16,
 };
 
-constexpr MessageType kLastType = MessageType::Correspondents;
+constexpr MessageType kLastType = MessageType::Padding;
 
 enum class AddressKind : std::uint8_t { Mac = 1, Ipv4 = 2, Ipv6 = 3 };
 
@@ -77,6 +79,7 @@ std::size_t body_size(const ControlMessage& message) {
           [](const CorrespondentsMessage& known) {
             return known.mac.octets.size() + 1 + known.nodes.size() * NodeId::kSize;
           },
+          [](const PaddingMessage& padding) { return 2 + padding.size; },
       },
       message);
 }
@@ -226,6 +229,14 @@ Result<ControlMessage> read_correspondents(Reader& from) {
   return ControlMessage{std::move(known)};
 }
 
+Result<ControlMessage> read_padding(Reader& from) {
+  const BytesView zeros = from.read_bytes(from.read<std::uint16_t>());
+  if (!std::all_of(zeros.begin(), zeros.end(), [](std::uint8_t octet) { return octet == 0; })) {
+    return fail(Error::Malformed);
+  }
+  return ControlMessage{PaddingMessage{zeros.size()}};
+}
+
 template <typename Message, typename Value>
 Result<ControlMessage> wrap(Result<Value> value) {
   if (!value) return tl::make_unexpected(value.error());
@@ -250,6 +261,7 @@ Result<ControlMessage> read_body(MessageType type, Reader& from) {
     case MessageType::ConflictEvidence: return read_conflict_evidence(from);
     case MessageType::Prepare: return ControlMessage{PrepareMessage{MacAddress{from.read_array<6>()}}};
     case MessageType::Correspondents: return read_correspondents(from);
+    case MessageType::Padding: return read_padding(from);
   }
   return fail(Error::Unknown);
 }
@@ -318,6 +330,10 @@ void encode(const ControlMessage& message, Bytes& out) {
                    to.write_bytes(known.mac.octets);
                    write_count(to, known.nodes.size());
                    for (const NodeId& node : known.nodes) to.write_bytes(node.bytes());
+                 },
+                 [&](const PaddingMessage& padding) {
+                   to.write(static_cast<std::uint16_t>(padding.size));
+                   to.write_bytes(Bytes(padding.size));
                  },
              },
              message);

@@ -96,11 +96,16 @@ struct CorrespondentsMessage {
   std::vector<NodeId> nodes;  // that the VMs here lately sent frames to, last used first; then others
   bool operator==(const CorrespondentsMessage&) const = default;
 };
+// Nothing but its size: makes a datagram larger.
+struct PaddingMessage {
+  std::size_t size = 0;  // of the zeros; with all that stands beside it at most kControlPlaintextMax
+  bool operator==(const PaddingMessage&) const = default;
+};
 
 using ControlMessage =
     std::variant<PingMessage, PongMessage, ClaimsMessage, ClaimAckMessage, ClaimRequestMessage, ClaimNoneMessage,
                  NodeRecordsMessage, CertificateRequestMessage, CertificateMessage, CloseMessage, SearchMessage,
-                 ConflictCheckMessage, ConflictEvidenceMessage, PrepareMessage, CorrespondentsMessage>;
+                 ConflictCheckMessage, ConflictEvidenceMessage, PrepareMessage, CorrespondentsMessage, PaddingMessage>;
 
 // Appends one message. `out` may already hold messages; the caller keeps to kControlPlaintextMax.
 void encode(const ControlMessage& message, Bytes& out);

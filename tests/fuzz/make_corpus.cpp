@@ -59,6 +59,7 @@ void add_wire(const Corpus& corpus) {
        ConflictEvidenceMessage{mac_of("02:00:00:00:00:01"), 7, ConflictStage::Question, 1'767'225'600'000, true}},
       {"prepare", PrepareMessage{mac_of("02:00:00:00:00:01")}},
       {"correspondents", CorrespondentsMessage{mac_of("02:00:00:00:00:01"), {NodeId{{1}}, NodeId{{2}}}}},
+      {"padding", PaddingMessage{40}},
       {"search", SearchMessage{mac_of("02:00:00:00:00:01"), {ip_of("10.77.0.5"), ip_of("fd77::1")}}},
   };
   Bytes all;

@@ -134,6 +134,22 @@ class Lab:
         self.ip("-n", vm, "link", "set", "eth0", "up")
         self.hosts = [Host(self, "a"), Host(self, "b")]
 
+    def join_both(self):
+        """The network `demo` of both hosts, with a bridge at b too, and b's own address 10.77.0.250 in it."""
+        a, b = self.hosts
+        for command in (["init", "demo", "--subnet", "10.77.0.0/24", "--node", "a", "--bootstrap", f"10.1.0.1:{PORT}"],
+                        ["enroll", "b", "-o", self.directory + "/b.rove"]):
+            assert a.rove(*command).returncode == 0, command
+        assert b.rove("join", self.directory + "/b.rove").returncode == 0
+        for host in (a, b):
+            with open(host.path("etc", "demo.toml"), "r+", encoding="utf-8") as file:
+                text = file.read()
+                file.seek(0)
+                file.write('bridge = "br0"\n' + text)  # ahead of the file's tables
+        self.ip("-n", b.namespace, "link", "add", "br0", "type", "bridge")
+        self.ip("-n", b.namespace, "link", "set", "br0", "up")
+        self.ip("-n", b.namespace, "address", "add", "10.77.0.250/24", "dev", "br0")
+
     def down(self):
         for host in self.hosts:
             with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):

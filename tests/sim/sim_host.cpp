@@ -226,7 +226,8 @@ bool SimHost::turn_once() {
   }
   node_->handle_location(now());
   while (auto datagram = node_->poll_transmit(now())) {
-    underlay_.send(endpoint_, datagram->to, std::move(datagram->bytes));
+    for (Bytes& piece : cut(std::move(datagram->bytes), datagram->segment))
+      underlay_.send(endpoint_, datagram->to, std::move(piece));
     moved = true;
   }
   while (const auto entry = node_->poll_bridge_entry()) {

@@ -144,6 +144,7 @@ TEST_CASE("peers: sorted by name, with path, round trip and ages") {
   up.up_since = TimePoint{std::chrono::seconds{10}};
   up.last_heard = TimePoint{std::chrono::seconds{68}};
   up.algorithm = "aes-256-gcm";
+  up.segments = SegmentProbe::State::Works;
   up.handshakes = 3;
   PeerInfo down;
   down.id = node_id(1);
@@ -153,9 +154,9 @@ TEST_CASE("peers: sorted by name, with path, round trip and ages") {
 
   CHECK(data ==
         R"({"schema":1,"peers":[{"name":"a","id":"01010101010101010101010101010101","up":false,"endpoint":null,)"
-        R"("rtt_us":null,"up_ms":null,"last_heard_ms":null,"algorithm":"","handshakes":0},)"
+        R"("rtt_us":null,"up_ms":null,"last_heard_ms":null,"algorithm":"","segmentation":"unknown","handshakes":0},)"
         R"({"name":"b","id":"02020202020202020202020202020202","up":true,"endpoint":"10.2.0.2:7683","rtt_us":850,)"
-        R"("up_ms":60000,"last_heard_ms":2000,"algorithm":"aes-256-gcm","handshakes":3}]})");
+        R"("up_ms":60000,"last_heard_ms":2000,"algorithm":"aes-256-gcm","segmentation":"works","handshakes":3}]})");
   CHECK(text_of(ControlVerb::Peers, data) ==
         "NODE  STATE  ENDPOINT       RTT    FOR    HEARD  CIPHER       ID\n"
         "a     down   -              -      -      -      -            01010101010101010101010101010101\n"

@@ -111,6 +111,19 @@ TEST_CASE("Forwarder: a TAP that takes no superframes gets every segment as a fr
   }
 }
 
+TEST_CASE("Forwarder: what goes where the kernel's segments do not arrive says so") {
+  for (const bool segments : {true, false}) {
+    CAPTURE(segments);
+    Lab lab;
+    for (auto& [index, session] : lab.a.snapshot.sessions) session.segments = segments;
+    lab.a.publish();
+    const PacketShape shape{};
+    lab.a.take_frame(lab.packet(shape, 4000, kTcpAck), superframe_of(shape, 1300));
+    REQUIRE(lab.a.sent.slots().size() == 4);
+    for (const DatagramBatch::Slot& slot : lab.a.sent.slots()) CHECK(slot.alone != segments);
+  }
+}
+
 TEST_CASE("Forwarder: lost and reordered segments of a superframe cost nothing but themselves") {
   Lab lab;
   const PacketShape shape;

@@ -86,6 +86,8 @@ class Host {
 
   // Sees every datagram that leaves; false: it does not leave.
   std::function<bool(const Endpoint& to, const Bytes& datagram)> on_send;
+  // Whether what its kernel is to cut arrives anywhere.
+  bool cuts = true;
 
  private:
   [[nodiscard]] Now now() const;
@@ -226,8 +228,11 @@ inline void Host::turn() {
     events_.push_back(std::move(*event));
   }
   while (auto datagram = peers_->poll_transmit(now())) {
-    if (on_send && !on_send(datagram->to, datagram->bytes)) continue;
-    lab_.underlay.send(endpoint_, datagram->to, std::move(datagram->bytes));
+    if (datagram->segment != 0 && !cuts) continue;
+    for (Bytes& piece : cut(std::move(datagram->bytes), datagram->segment)) {
+      if (on_send && !on_send(datagram->to, piece)) continue;
+      lab_.underlay.send(endpoint_, datagram->to, std::move(piece));
+    }
   }
   const std::optional<TimePoint> deadline = peers_->poll_timeout();
   if (!deadline || (timer_at_ && *timer_at_ <= *deadline)) return;

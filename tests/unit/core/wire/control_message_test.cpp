@@ -112,6 +112,15 @@ std::vector<Golden> goldens() {
        "02"
        "01000000000000000000000000000000"
        "02000000000000000000000000000000"},
+      {"padding", PaddingMessage{3},
+       "10"
+       "0005"
+       "0003"
+       "000000"},
+      {"no padding", PaddingMessage{0},
+       "10"
+       "0002"
+       "0000"},
       {"search by MAC alone", SearchMessage{mac.mac(), {}},
        "0b"
        "0007"
@@ -151,7 +160,7 @@ TEST_CASE("Control messages: several share a datagram, in order; unknown types a
   Bytes plaintext;
   encode(PingMessage{1}, plaintext);
   const Bytes unknown = from_hex(
-      "100003112233"
+      "fe0003112233"
       "ff0000");
   plaintext.insert(plaintext.end(), unknown.begin(), unknown.end());
   encode(PingMessage{2}, plaintext);
