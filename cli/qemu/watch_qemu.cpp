@@ -9,15 +9,12 @@
 //   the connection ends                  → `release`, unless the VM has moved: QEMU has ended, and the VM with it
 #include "cli/qemu/watch_qemu.h"
 
-#include <poll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <optional>
 #include <set>
@@ -28,6 +25,7 @@
 #include "cli/base/failure.h"
 #include "cli/base/file_io.h"
 #include "cli/base/log.h"
+#include "cli/base/stop_signal.h"
 #include "cli/control/control_client.h"
 #include "cli/qemu/qemu_nics.h"
 #include "cli/qemu/qmp_client.h"
@@ -48,38 +46,6 @@ constexpr std::chrono::seconds kIdleTime{60};
 // A sample costs QEMU some 0.1 ms. It counts only when the next one is due and QEMU has not stopped meanwhile: while it
 // stops (3 ms, measured) it may hold a frame that the guest never gets.
 constexpr milliseconds kSamplePeriod{15};
-
-// SIGTERM and SIGINT as a descriptor, while it lives.
-class StopSignal {
- public:
-  StopSignal() {
-    sigemptyset(&mask_);
-    sigaddset(&mask_, SIGTERM);
-    sigaddset(&mask_, SIGINT);
-    check_syscall("block signals", pthread_sigmask(SIG_BLOCK, &mask_, &before_) == 0 ? 0 : -1);
-    fd_ = FileDescriptor{check_syscall("create a signalfd", signalfd(-1, &mask_, SFD_CLOEXEC | SFD_NONBLOCK))};
-  }
-  // What came is taken first: unblocked, it would end the process.
-  ~StopSignal() {
-    signalfd_siginfo taken{};
-    while (::read(fd(), &taken, sizeof taken) > 0) continue;
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  StopSignal(const StopSignal&) = delete;
-  StopSignal& operator=(const StopSignal&) = delete;
-
-  [[nodiscard]] int fd() const { return fd_.get(); }
-  // True when one came within this time.
-  [[nodiscard]] bool wait(milliseconds time) const {
-    pollfd entry{fd(), POLLIN, 0};
-    return ::poll(&entry, 1, static_cast<int>(time.count())) > 0;
-  }
-
- private:
-  sigset_t mask_{};
-  sigset_t before_{};
-  FileDescriptor fd_;
-};
 
 struct Nic {
   MacAddress mac;
