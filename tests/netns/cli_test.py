@@ -534,12 +534,12 @@ class Stage2Daemons(Case):
             heard_until("STOPPING=1")
 
 
-def main():
+def main(make_lab=Lab):
     global ROVE, LAB  # pylint: disable=global-statement
     if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
         print("skipped: needs root and /dev/net/tun")
         sys.exit(SKIP)
-    LAB = Lab()
+    LAB = make_lab()
     # A copy that other users may run, wherever the build lies.
     ROVE = shutil.copy(sys.argv.pop(1), os.path.join(LAB.directory, "rove"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
