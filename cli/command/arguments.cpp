@@ -10,6 +10,8 @@
 #include <stdexcept>
 
 #include "cli/base/nearest.h"
+#include "cli/completion/complete_words.h"
+#include "cli/completion/completion.h"
 #include "core/identity/name.h"
 #include "core/identity/network_settings.h"
 
@@ -67,7 +69,21 @@ class Parser {
     add_claims();
     add_wait();
     add_watch_qemu();
+    add_completion();
     add_version();
+  }
+
+  [[nodiscard]] CommandLine describe() const {
+    CommandLine line;
+    describe_options(app_, line.options, nullptr);
+    for (const Verb& verb : verbs_) {
+      if (is_hidden(verb)) continue;
+      VerbDescription& entry = line.verbs.emplace_back();
+      entry.name = verb.app->get_name();
+      entry.description = verb.app->get_description();
+      describe_options(*verb.app, entry.options, &entry.arguments);
+    }
+    return line;
   }
 
   [[nodiscard]] std::variant<Arguments, EarlyExit> parse(const Texts& arguments) {
@@ -264,6 +280,26 @@ class Parser {
     add_log_level(verb);
   }
 
+  void add_completion() {
+    CLI::App* script = add_verb("completion", "Print a script for a shell's completion",
+                                [this] { return CompletionCommand{.shell = shell_}; });
+    script->add_option("SHELL", shell_, "bash, zsh or fish")
+        ->required()
+        ->check(must_be(&find_shell, "one of bash, zsh, fish"));
+    script->footer(
+        "Examples:\n"
+        "  source <(rove completion bash)\n"
+        "  rove completion bash > /etc/bash_completion.d/rove\n"
+        "  rove completion zsh > /usr/local/share/zsh/site-functions/_rove\n"
+        "  rove completion fish > /etc/fish/completions/rove.fish");
+    CLI::App* words = add_verb("complete-words", "Print words that a completion may offer",
+                               [this] { return CompleteWordsCommand{.kind = kind_}; });
+    words->group("");  // hidden: scripts call it
+    words->add_option("KIND", kind_, "What the words are to name")
+        ->required()
+        ->check(must_be(&find_word_kind, "a kind of words"));
+  }
+
   void add_version() {
     add_json(add_verb("version", "Print the version", [] { return VersionCommand{}; }));
   }
@@ -305,6 +341,25 @@ class Parser {
     return std::chrono::duration_cast<std::chrono::seconds>(*parse_duration(expires_));
   }
 
+  // The options of `app` that help shows, in their order; where `arguments` is given, positional ones go there.
+  static void describe_options(const CLI::App& app, std::vector<OptionDescription>& options,
+                               std::vector<OptionDescription>* arguments) {
+    for (const CLI::Option* option : app.get_options()) {
+      OptionDescription entry;
+      entry.description = option->get_description();
+      entry.takes_value = option->get_items_expected_max() > 0;
+      entry.repeats = option->get_items_expected_max() > 1;
+      if (option->get_positional()) {
+        entry.names = {option->get_name()};
+        if (arguments != nullptr) arguments->push_back(std::move(entry));
+        continue;
+      }
+      for (const std::string& name : option->get_snames()) entry.names.push_back("-" + name);
+      for (const std::string& name : option->get_lnames()) entry.names.push_back("--" + name);
+      options.push_back(std::move(entry));
+    }
+  }
+
   // The chosen verb and a space, or nothing.
   [[nodiscard]] std::string verb_name() const {
     const auto chosen = app_.get_subcommands();
@@ -323,9 +378,14 @@ class Parser {
   [[nodiscard]] std::optional<EarlyExit> find_unknown_verb(const std::string& word) const {
     if (word.starts_with('-')) return std::nullopt;
     std::vector<std::string> names;
-    for (const Verb& verb : verbs_) names.push_back(verb.app->get_name());
+    std::vector<std::string_view> shown;
+    names.reserve(verbs_.size());  // `shown` borrows from it
+    for (const Verb& verb : verbs_) {
+      names.push_back(verb.app->get_name());
+      if (!is_hidden(verb)) shown.push_back(names.back());
+    }
     if (std::find(names.begin(), names.end(), word) != names.end()) return std::nullopt;
-    const std::string_view nearest = find_nearest(word, {names.begin(), names.end()});
+    const std::string_view nearest = find_nearest(word, shown);
     return complain("no verb \"" + word + "\"", nearest.empty() ? "rove --help" : "rove " + std::string{nearest});
   }
 
@@ -342,6 +402,7 @@ class Parser {
     CLI::App* app;
     std::function<Command()> make;
   };
+  static bool is_hidden(const Verb& verb) { return verb.app->get_group().empty(); }
 
   CLI::App app_{"A virtual network for virtual machines that move between hosts.", "rove"};
   std::vector<Verb> verbs_;
@@ -357,6 +418,8 @@ class Parser {
   std::string address_;
   std::string mac_;
   std::string timeout_;
+  std::string shell_;
+  std::string kind_;
   Texts subnets_;
   Texts allow_;
   Texts bootstrap_;
@@ -374,6 +437,10 @@ std::variant<Arguments, EarlyExit> parse_arguments(const std::vector<std::string
     return Arguments{.paths = {}, .network = {}, .json = false, .command = VersionCommand{}};
   }
   return Parser{}.parse(arguments);
+}
+
+CommandLine describe_command_line() {
+  return Parser{}.describe();
 }
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {

@@ -11,6 +11,7 @@
 #include "cli/base/host_port.h"
 #include "cli/base/log.h"
 #include "cli/base/paths.h"
+#include "cli/completion/command_line.h"
 #include "cli/control/control_protocol.h"
 #include "core/base/address.h"
 
@@ -59,10 +60,18 @@ struct WatchQemuCommand {
   std::filesystem::path socket;
   std::optional<LogLevel> log_level;
 };
+// Prints a script that makes a shell complete rove's command lines.
+struct CompletionCommand {
+  std::string shell;
+};
+// Prints words of one kind, one a line; what such a script asks for.
+struct CompleteWordsCommand {
+  std::string kind;
+};
 struct VersionCommand {};
 
 using Command = std::variant<InitCommand, EnrollCommand, JoinCommand, UpCommand, CheckCommand, CallCommand, WaitCommand,
-                             WatchCommand, WatchQemuCommand, VersionCommand>;
+                             WatchCommand, WatchQemuCommand, CompletionCommand, CompleteWordsCommand, VersionCommand>;
 
 struct Arguments {
   PathOptions paths;
@@ -80,6 +89,9 @@ struct EarlyExit {
 
 // `arguments` without the program's name.
 [[nodiscard]] std::variant<Arguments, EarlyExit> parse_arguments(const std::vector<std::string>& arguments);
+
+// The verbs and options that parse_arguments() takes.
+[[nodiscard]] CommandLine describe_command_line();
 
 // "90s", "15m", "24h", "365d", "500ms"; a bare number is seconds. Nothing beyond a hundred years.
 [[nodiscard]] std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);

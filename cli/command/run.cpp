@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "cli/command/arguments.h"
+#include "cli/completion/complete_words.h"
+#include "cli/completion/completion.h"
 #include "cli/config/config.h"
 #include "cli/config/enrolment.h"
 #include "cli/control/control_client.h"
@@ -156,6 +158,19 @@ class Runner {
     const std::string network = choose_running_network();
     Log log{command.log_level.value_or(LogLevel::Info)};
     watch_qemu({.qmp = command.socket, .control = paths_.socket_file(network), .network = network}, log);
+    return ExitStatus::Ok;
+  }
+
+  ExitStatus operator()(const CompletionCommand& command) {
+    console_.out << make_completion(*find_shell(command.shell), describe_command_line());
+    return ExitStatus::Ok;
+  }
+
+  ExitStatus operator()(const CompleteWordsCommand& command) {
+    const WordKind kind = *find_word_kind(command.kind);
+    for (const std::string& word : find_words(kind, paths_, environment_, arguments_.network)) {
+      console_.out << word << '\n';
+    }
     return ExitStatus::Ok;
   }
 

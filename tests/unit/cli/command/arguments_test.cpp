@@ -189,13 +189,23 @@ TEST_CASE("parse_arguments: help is data and succeeds, of the program and of a v
   const EarlyExit whole = refused({"--help"});
   CHECK(whole.status == ExitStatus::Ok);
   CHECK(whole.errors.empty());
-  for (const char* verb : {"init", "enroll", "join", "up", "down", "check", "status", "peers", "vms", "lookup",
-                           "timeline", "watch", "claim", "prepare", "release", "wait", "version"}) {
+  for (const char* verb :
+       {"init", "enroll", "join", "up", "down", "check", "status", "peers", "vms", "lookup", "timeline", "watch",
+        "claim", "prepare", "release", "wait", "completion", "version"}) {
     CAPTURE(verb);
     CHECK(whole.output.find(verb) != std::string::npos);
     CHECK(refused({verb, "--help"}).output.find(verb) != std::string::npos);
   }
   CHECK(refused({"lookup", "--help"}).output.find("--refresh") != std::string::npos);
+}
+
+TEST_CASE("parse_arguments: completion knows its shells, and its words are hidden from help") {
+  CHECK(command_of<CompletionCommand>({"completion", "zsh"}).shell == "zsh");
+  CHECK(command_of<CompleteWordsCommand>({"complete-words", "nodes"}).kind == "nodes");
+  CHECK(refused({"completion", "tcsh"}).status == ExitStatus::Usage);
+  CHECK(refused({"complete-words", "tcsh"}).status == ExitStatus::Usage);
+  CHECK(refused({"--help"}).output.find("complete-words") == std::string::npos);
+  CHECK(refused({"complete-word"}).errors.find("complete-words") == std::string::npos);
 }
 
 TEST_CASE("parse_duration: units, limits and nonsense") {
