@@ -40,6 +40,14 @@ std::optional<std::uint16_t> parse_mtu(const std::string& text) {
   return mtu;
 }
 
+template <typename Number>
+std::optional<Number> parse_positive(const std::string& text) {
+  Number number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || stop != text.data() + text.size() || number == 0) return std::nullopt;
+  return number;
+}
+
 template <typename Parse>
 auto parse_all(const Texts& texts, Parse parse) {
   std::vector<typename std::invoke_result_t<Parse, const std::string&>::value_type> values;
@@ -69,6 +77,7 @@ class Parser {
     add_claims();
     add_wait();
     add_watch_qemu();
+    add_pcap();
     add_completion();
     add_version();
   }
@@ -280,6 +289,30 @@ class Parser {
     add_log_level(verb);
   }
 
+  void add_pcap() {
+    CLI::App* verb = add_verb("pcap", "Write packets to standard output, for tcpdump or wireshark", [this] {
+      PcapCommand command;
+      command.outside = outside_;
+      if (!count_.empty()) command.count = parse_positive<std::uint64_t>(count_);
+      if (!snaplen_.empty()) command.snaplen = parse_positive<std::uint32_t>(snaplen_);
+      for (const std::string& word : filter_) command.filter += (command.filter.empty() ? "" : " ") + word;
+      return command;
+    });
+    CLI::Option* inside =
+        verb->add_flag("--inside", inside_, "The VMs' frames at the TAP device, both directions (default)");
+    verb->add_flag("--outside", outside_, "The sealed datagrams between the hosts")->excludes(inside);
+    verb->add_option("-c,--count", count_, "End after so many packets")
+        ->check(must_be(&parse_positive<std::uint64_t>, "a number of packets"));
+    verb->add_option("--snaplen", snaplen_, "Keep so many octets of each packet (default: all)")
+        ->check(must_be(&parse_positive<std::uint32_t>, "a number of octets"));
+    verb->add_option("FILTER", filter_, "Only packets that it fits; see pcap-filter(7)");
+    verb->footer(
+        "Until Ctrl-C, or nobody reads. Examples:\n"
+        "  rove pcap | tcpdump -nr -\n"
+        "  rove pcap host 10.77.0.5 | wireshark -k -i -\n"
+        "  rove pcap --outside -c 1000 > sealed.pcap");
+  }
+
   void add_completion() {
     CLI::App* script = add_verb("completion", "Print a script for a shell's completion",
                                 [this] { return CompletionCommand{.shell = shell_}; });
@@ -418,16 +451,21 @@ class Parser {
   std::string address_;
   std::string mac_;
   std::string timeout_;
+  std::string count_;
+  std::string snaplen_;
   std::string shell_;
   std::string kind_;
   Texts subnets_;
   Texts allow_;
   Texts bootstrap_;
   Texts ips_;
+  Texts filter_;
   bool json_ = false;
   bool replace_ = false;
   bool counters_ = false;
   bool refresh_ = false;
+  bool inside_ = false;  // the default: only there to exclude the other
+  bool outside_ = false;
 };
 
 }  // namespace

@@ -60,6 +60,13 @@ struct WatchQemuCommand {
   std::filesystem::path socket;
   std::optional<LogLevel> log_level;
 };
+// Copies packets to standard output until interrupted.
+struct PcapCommand {
+  bool outside = false;  // sealed datagrams instead of the VMs' frames
+  std::optional<std::uint64_t> count;
+  std::optional<std::uint32_t> snaplen;
+  std::string filter;  // pcap-filter(7); empty: everything
+};
 // Prints a script that makes a shell complete rove's command lines.
 struct CompletionCommand {
   std::string shell;
@@ -70,8 +77,9 @@ struct CompleteWordsCommand {
 };
 struct VersionCommand {};
 
-using Command = std::variant<InitCommand, EnrollCommand, JoinCommand, UpCommand, CheckCommand, CallCommand, WaitCommand,
-                             WatchCommand, WatchQemuCommand, CompletionCommand, CompleteWordsCommand, VersionCommand>;
+using Command =
+    std::variant<InitCommand, EnrollCommand, JoinCommand, UpCommand, CheckCommand, CallCommand, WaitCommand,
+                 WatchCommand, WatchQemuCommand, PcapCommand, CompletionCommand, CompleteWordsCommand, VersionCommand>;
 
 struct Arguments {
   PathOptions paths;

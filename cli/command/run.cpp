@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "cli/command/arguments.h"
+#include "cli/command/pcap.h"
 #include "cli/completion/complete_words.h"
 #include "cli/completion/completion.h"
 #include "cli/config/config.h"
@@ -158,6 +159,12 @@ class Runner {
     const std::string network = choose_running_network();
     Log log{command.log_level.value_or(LogLevel::Info)};
     watch_qemu({.qmp = command.socket, .control = paths_.socket_file(network), .network = network}, log);
+    return ExitStatus::Ok;
+  }
+
+  ExitStatus operator()(const PcapCommand& command) {
+    const std::string network = choose_running_network();
+    run_pcap(command, paths_.socket_file(network), network, STDOUT_FILENO, console_.errors);
     return ExitStatus::Ok;
   }
 

@@ -28,6 +28,7 @@
 #include "cli/daemon/service_notify.h"
 #include "cli/report/report.h"
 #include "tap/clock.h"
+#include "tap/network_namespace.h"
 
 namespace rove {
 namespace {
@@ -368,6 +369,8 @@ struct ControlLoop::Impl {
                         .certificate_not_after = p.identity.certificate.not_after(),
                         .now = now.wall,
                         .tap = p.options.config.tap,
+                        .port = p.options.config.listen.port,
+                        .network_namespace = network_namespace_id(),
                         .bridge = p.options.config.bridge,
                         .problems = {},
                         .counters = {}};

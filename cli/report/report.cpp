@@ -210,6 +210,8 @@ std::string report_status(const StatusReport& report) {
       {"connected", location.connected && location.nodes > 0}, {"nodes", location.nodes}, {"lone", report.lone}};
   object["endpoints"] = list_of(report.node.endpoints);
   object["tap"] = report.tap;
+  object["port"] = report.port;
+  object["network_namespace"] = report.network_namespace;
   object["bridge"] = report.bridge;
   object["peers"] = {{"up", report.node.peers_up}, {"known", report.node.peers_known}};
   object["vms"] = {{"local", report.node.vms_local}, {"cached", report.node.vms_cached}};

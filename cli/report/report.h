@@ -28,6 +28,8 @@ struct StatusReport {
   WallTime certificate_not_after{};
   WallTime now{};
   std::string tap;
+  std::uint16_t port = 0;               // of the underlay
+  std::uint64_t network_namespace = 0;  // the daemon's (tap/network_namespace.h)
   std::string bridge;
   std::vector<std::string> problems;  // what an operator should look at, plain sentences
   // Group ("packets", "drops", "peers", "node", "dht", "daemon", "capture") and its counters.

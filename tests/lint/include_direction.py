@@ -36,12 +36,13 @@ LIBRARIES = (
     (r"^msgpack", r"^(core/location/record\.cpp|dht/message_check\.cpp|tests/.*)$"),
     (r"^asio", r"^(cli|tap|tests)/.*$"),
     (r"^(netlink/|linux/(rtnetlink|neighbour|netlink|if_link|if_bridge))", r"^(tap/.*|tests/.*)$"),
+    (r"^pcap", r"^tap/packet_capture\.cpp$"),
     (r"^(CLI/|toml|nlohmann/|spdlog/|httplib|systemd/)", r"^(cli/.*|tests/.*)$"),
     (r"^fmt/", r"^(cli|dht|tap|tests)/.*$"),
     (r"^(doctest/|benchmark/|fuzzer/)", r"^tests/.*$"),
 )
 # Those of them that may not even come along through headers of ours.
-HIDDEN = (r"^opendht", r"^sodium", r"^gnutls/", r"^intel-ipsec-mb", r"^libtasn1", r"^msgpack", r"^netlink/")
+HIDDEN = (r"^opendht", r"^sodium", r"^gnutls/", r"^intel-ipsec-mb", r"^libtasn1", r"^msgpack", r"^netlink/", r"^pcap")
 
 
 def allowed_folders():

@@ -191,12 +191,33 @@ TEST_CASE("parse_arguments: help is data and succeeds, of the program and of a v
   CHECK(whole.errors.empty());
   for (const char* verb :
        {"init", "enroll", "join", "up", "down", "check", "status", "peers", "vms", "lookup", "timeline", "watch",
-        "claim", "prepare", "release", "wait", "completion", "version"}) {
+        "claim", "prepare", "release", "wait", "pcap", "completion", "version"}) {
     CAPTURE(verb);
     CHECK(whole.output.find(verb) != std::string::npos);
     CHECK(refused({verb, "--help"}).output.find(verb) != std::string::npos);
   }
   CHECK(refused({"lookup", "--help"}).output.find("--refresh") != std::string::npos);
+}
+
+TEST_CASE("parse_arguments: pcap takes a side, limits, and a filter in one word or several") {
+  const auto plain = command_of<PcapCommand>({"pcap"});
+  const auto full =
+      command_of<PcapCommand>({"pcap", "--outside", "-c", "10", "--snaplen", "96", "host", "a", "or", "b"});
+
+  CHECK_FALSE(plain.outside);
+  CHECK_FALSE(plain.count.has_value());
+  CHECK_FALSE(plain.snaplen.has_value());
+  CHECK(plain.filter.empty());
+  CHECK(full.outside);
+  CHECK(full.count == 10);
+  CHECK(full.snaplen == 96);
+  CHECK(full.filter == "host a or b");
+  CHECK(command_of<PcapCommand>({"pcap", "--inside", "tcp[13] & 2 != 0"}).filter == "tcp[13] & 2 != 0");
+  for (const char* number : {"0", "-1", "x", "1x", "99999999999999999999"}) {
+    CHECK(refused({"pcap", "-c", number}).status == ExitStatus::Usage);
+    CHECK(refused({"pcap", "--snaplen", number}).status == ExitStatus::Usage);
+  }
+  CHECK(refused({"pcap", "--inside", "--outside"}).status == ExitStatus::Usage);
 }
 
 TEST_CASE("parse_arguments: completion knows its shells, and its words are hidden from help") {

@@ -37,6 +37,8 @@ StatusReport sample_status() {
   report.now = WallTime{std::chrono::hours{1'000'000}};
   report.certificate_not_after = report.now + std::chrono::hours{24 * 300};
   report.tap = "rove0";
+  report.port = 7683;
+  report.network_namespace = 4026531840;
   report.bridge = "br0";
   report.counters = {{"drops", {{"replayed", 7}, {"malformed", 0}}}};
   return report;
@@ -83,6 +85,7 @@ TEST_CASE("status: the JSON is as documented") {
         R"({"schema":1,"network":"demo","network_id":"00000000000000000000000000000000","node":"a",)"
         R"("node_id":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","usable":true,"problems":[],"conflicts":[],)"
         R"("location":{"connected":true,"nodes":3,"lone":false},"endpoints":["10.1.0.2:7683"],"tap":"rove0",)"
+        R"("port":7683,"network_namespace":4026531840,)"
         R"("bridge":"br0","peers":{"up":2,"known":3},"vms":{"local":1,"cached":4},"uptime_ms":200000,)"
         R"("certificate_expires_in_s":25920000,"counters":{"drops":{"replayed":7,"malformed":0}},)"
         R"("histograms":{)"
