@@ -224,7 +224,8 @@ class Stage1Files(Case):
 
     def test_5_without_a_daemon_every_verb_says_so(self):
         for verb in (["status"], ["peers"], ["vms"], ["lookup", VM_IP], ["timeline", VM_IP], ["watch"],
-                     ["claim", OTHER_MAC], ["release", OTHER_MAC], ["down"], ["wait", "--timeout", "100ms"]):
+                     ["claim", OTHER_MAC], ["release", OTHER_MAC], ["down"], ["wait", "--timeout", "100ms"],
+                     ["pcap"]):
             with self.subTest(verb=verb):
                 result = self.expect(NOT_RUNNING, self.a, *verb)
                 self.assertIn("try: rove up demo", result.stderr)
