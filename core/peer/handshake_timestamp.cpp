@@ -12,6 +12,7 @@ constexpr std::uint64_t kTaiEpoch = (std::uint64_t{1} << 62) + 10;
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 constexpr std::uint64_t kNsPerUs = 1'000;
 constexpr std::uint64_t kUsPerMs = 1'000;
+constexpr std::uint64_t kSecondsMax = std::uint64_t{1} << 33;  // the year 2242; nanoseconds until then fit 64 bits
 
 }  // namespace
 
@@ -22,6 +23,14 @@ Tai64n TimestampClock::next(WallTime now, std::uint64_t floor_us) {
   store_be(label.data(), kTaiEpoch + last_ns_ / kNsPerSecond);
   store_be(label.data() + sizeof(std::uint64_t), static_cast<std::uint32_t>(last_ns_ % kNsPerSecond));
   return label;
+}
+
+std::optional<Duration> lead_of(const Tai64n& timestamp, WallTime now) {
+  const auto label = load_be<std::uint64_t>(timestamp.data());
+  if (label < kTaiEpoch || label - kTaiEpoch > kSecondsMax) return std::nullopt;
+  const Duration since_epoch = std::chrono::seconds{static_cast<std::int64_t>(label - kTaiEpoch)} +
+                               Duration{load_be<std::uint32_t>(timestamp.data() + sizeof label)};
+  return since_epoch - now.time_since_epoch();
 }
 
 TimestampTable::Order TimestampTable::compare(const NodeId& initiator, const Tai64n& timestamp) const {

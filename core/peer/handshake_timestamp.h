@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -28,6 +29,9 @@ class TimestampClock {
  private:
   std::uint64_t last_ns_ = 0;
 };
+
+// How far a timestamp is ahead of a wall clock (negative: behind). nullopt: it is of no time that a clock shows.
+[[nodiscard]] std::optional<Duration> lead_of(const Tai64n& timestamp, WallTime now);
 
 // The last timestamp accepted from each initiator. docs/protocol.md §4.
 class TimestampTable {

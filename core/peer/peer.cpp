@@ -140,6 +140,7 @@ void Peer::handle_response(Now now, const Endpoint& from, SessionIndex index, By
     return;
   }
   context_.timestamps.accept(id_, completed->responder.timestamp);
+  clock_lead_ = lead_of(completed->responder.timestamp, now.wall);
   Session session(now.steady, Session::Role::Initiator, ++context_.last_serial, std::move(attempt_->lease),
                   std::move(completed->session));
   establish(now, from, std::move(session), std::move(completed->responder));
@@ -168,6 +169,7 @@ void Peer::handle_init(Now now, const Endpoint& from, std::size_t datagram_size,
     return;
   }
 
+  clock_lead_ = lead_of(handshake.initiator().timestamp, now.wall);
   SessionIndexLease lease = context_.indexes.lease(context_.random, id_);
   const Tai64n timestamp = context_.clock.next(now.wall, context_.sealed.last_stamp());
   Result<ResponderHandshake::Answer> answer = handshake.answer(lease.index(), timestamp, from);
@@ -215,6 +217,7 @@ void Peer::establish(Now now, const Endpoint& from, Session session, RemoteParty
   arm(Timer::Renew, current_->created() + (is_ours ? kRenewAfter : kRenewAsResponderAfter) + jitter);
   if (endpoint_ != from) segments_.forget();
   endpoint_ = from;
+  if (remote.observed) observed_ = remote.observed;
   suggested_.reset();
   restart_silence(now);
   start_segment_probe(now);
@@ -316,6 +319,8 @@ void Peer::handle_pong(Now now, const PongMessage& pong) {
     // RFC 6298's smoothing: an eighth of what is new.
     rtt_ = rtt_ ? *rtt_ + (sample - *rtt_) / 8 : sample;
     ping = {};
+    ++pongs_;
+    if (pong.observed) observed_ = pong.observed;
   }
   const SegmentProbe::State before = segments_.state();
   segments_.handle_pong(pong.id);
@@ -379,6 +384,7 @@ void Peer::go_down(Now now, bool closed) {
   outbox_.clear();
   context_.unsent.erase(id_);
   rtt_.reset();
+  observed_.reset();
   pings_.fill({});
   for (const Timer timer : {Timer::Renew, Timer::Ping, Timer::Silence, Timer::Down, Timer::Segments}) disarm(timer);
   arm_expiry();
@@ -507,6 +513,10 @@ PeerInfo Peer::info() const {
   info.up_since = up_since_;
   if (current_) info.algorithm = algorithm_name(current_->algorithm());
   info.handshakes = handshakes_;
+  info.observed = observed_;
+  info.clock_lead = clock_lead_;
+  info.pings = pings_sent_;
+  info.pongs = pongs_;
   return info;
 }
 

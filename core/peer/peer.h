@@ -180,8 +180,11 @@ class Peer {
   std::vector<Bytes> outbox_;  // plaintexts of control datagrams; emptied in the turn that filled it
   std::array<SentPing, kPingsMax> pings_{};
   std::size_t pings_sent_ = 0;
+  std::size_t pongs_ = 0;
   std::optional<Duration> rtt_;
   SegmentProbe segments_;
+  std::optional<Endpoint> observed_;  // where it sees us
+  std::optional<Duration> clock_lead_;
   TimePoint last_heard_{};
   TimePoint up_since_{};
   std::uint64_t handshakes_ = 0;

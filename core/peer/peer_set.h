@@ -94,6 +94,10 @@ struct PeerInfo {
   SegmentProbe::State segments = SegmentProbe::State::Unknown;
   std::string algorithm;  // "aes-256-gcm", "chacha20-poly1305"
   std::uint64_t handshakes = 0;
+  std::optional<Endpoint> observed;    // where it sees us
+  std::optional<Duration> clock_lead;  // its clock minus ours, by its last handshake; less than the truth by the way
+  std::uint64_t pings = 0;             // sent to it, and
+  std::uint64_t pongs = 0;             // answered; the last one may still be under way
 };
 
 struct PeerSetCounters {

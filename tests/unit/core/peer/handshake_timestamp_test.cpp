@@ -29,6 +29,19 @@ TEST_CASE("TimestampClock: a label is the TAI64N form of the wall clock") {
   CHECK(to_hex(clock.next(kNow, 0)) == "400000006955b90a0754d4c0");
 }
 
+TEST_CASE("lead_of: a label tells its clock; one of no time tells nothing") {
+  TimestampClock clock;
+  const Tai64n label = clock.next(kNow, 0);
+
+  CHECK(lead_of(label, kNow) == Duration{0});
+  CHECK(lead_of(label, kNow - std::chrono::minutes{5}) == std::chrono::minutes{5});
+  CHECK(lead_of(label, kNow + std::chrono::milliseconds{7}) == -std::chrono::milliseconds{7});
+  CHECK_FALSE(lead_of(Tai64n{}, kNow));
+  Tai64n far{};
+  far.fill(0xff);
+  CHECK_FALSE(lead_of(far, kNow));
+}
+
 TEST_CASE("TimestampClock: labels rise within one millisecond and when the clock goes back") {
   TimestampClock clock;
   const Tai64n first = clock.next(kNow, 0);

@@ -38,6 +38,28 @@ TEST_CASE("PeerSet: a handshake takes one round trip, and both sides know each o
   CHECK(a.peers().counters().handshakes_started == 1);
 }
 
+TEST_CASE("PeerSet: both sides come to know where they are seen, and how the other's clock goes") {
+  Lab lab;
+  Host& a = lab.add_host("a");
+  Host& b = lab.add_host("b");
+
+  a.connect(b);
+  lab.run(1s);
+  CHECK(a.peers().find_peer(b.id())->observed == a.endpoint());
+  CHECK_FALSE(b.peers().find_peer(a.id())->observed);  // a had not seen it when it called
+  lab.run(kRenewAfter + kRenewJitter);
+
+  const auto b_of_a = a.peers().find_peer(b.id());
+  const auto a_of_b = b.peers().find_peer(a.id());
+  CHECK(b_of_a->observed == a.endpoint());
+  CHECK(a_of_b->observed == b.endpoint());
+  // Both clocks are one here; a timestamp is as old as its way.
+  CHECK(b_of_a->clock_lead == -kRoundTrip / 2);
+  CHECK(a_of_b->clock_lead == -kRoundTrip / 2);
+  CHECK(b_of_a->pings >= 3);
+  CHECK(b_of_a->pongs == b_of_a->pings);
+}
+
 TEST_CASE("PeerSet: the responder sends nothing in the new session before the initiator did") {
   Lab lab;
   Host& a = lab.add_host("a");
