@@ -67,6 +67,8 @@ std::optional<Link> find_link(const std::string& name) {
       link.ifindex = static_cast<unsigned>(head->ifi_index);
       link.kind = find_text(find_attribute(attributes, IFLA_LINKINFO).value_or(BytesView{}), IFLA_INFO_KIND);
       link.mtu = find_attribute_as<std::uint32_t>(attributes, IFLA_MTU).value_or(0);
+      link.is_up = (head->ifi_flags & IFF_UP) != 0;
+      link.master = find_attribute_as<std::uint32_t>(attributes, IFLA_MASTER).value_or(0);
       const auto mac = find_attribute(attributes, IFLA_ADDRESS);
       if (mac && mac->size() == 6) link.mac = MacAddress::from_bytes(mac->data());
       return link;

@@ -14,6 +14,8 @@ struct Link {
   std::string kind;  // "bridge", "tun", "veth", …; empty for hardware
   MacAddress mac;
   std::size_t mtu = 0;
+  bool is_up = false;
+  unsigned master = 0;  // the bridge it is a port of, by interface index; 0: none
 };
 
 [[nodiscard]] std::optional<Link> find_link(const std::string& name);

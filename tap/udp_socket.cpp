@@ -20,8 +20,7 @@
 namespace rove {
 namespace {
 
-// 8 MB hold 60 ms at 1 Gb/s: the longest that a busy host keeps a thread from its processor.
-constexpr int kSocketBuffer = 8 << 20;
+constexpr int kSocketBuffer = static_cast<int>(kSocketBufferWanted);
 // The largest payload of a UDP datagram over IPv4, and so of what the kernel joins or cuts.
 constexpr std::size_t kPieceMax = 65507;
 // The distance of two receive buffers: an odd number of cache lines, so that the datagrams' fronts, which are read
@@ -40,6 +39,14 @@ void enlarge_buffer(int fd, int forced, int plain) {
     check_syscall("set the buffers of a UDP socket",
                   setsockopt(fd, SOL_SOCKET, plain, &kSocketBuffer, sizeof kSocketBuffer));
   }
+}
+
+// The kernel tells twice of what it gave: half is for its own bookkeeping (socket(7)).
+std::size_t buffer_size(int fd, int name) {
+  int size = 0;
+  socklen_t length = sizeof size;
+  check_syscall("get the buffers of a UDP socket", getsockopt(fd, SOL_SOCKET, name, &size, &length));
+  return static_cast<std::size_t>(size) / 2;
 }
 
 void set_option(int fd, int level, int name, int value) {
@@ -352,6 +359,10 @@ int UdpSocket::fd() const {
 
 UdpOffloads UdpSocket::offloads() const {
   return {impl_->segmentation.load(std::memory_order_relaxed), impl_->coalescing.load(std::memory_order_relaxed)};
+}
+
+UdpBuffers UdpSocket::buffers() const {
+  return {buffer_size(fd(), SO_RCVBUF), buffer_size(fd(), SO_SNDBUF)};
 }
 
 std::uint64_t UdpSocket::kernel_drops() const {

@@ -29,6 +29,16 @@ struct UdpOffloads {
   bool coalescing = true;    // UDP_GRO (Linux 5.0): what is received comes in one piece
 };
 
+// Each buffer of a socket that is wanted: 8 MB hold 60 ms at 1 Gb/s, the longest that a busy host keeps a thread from
+// its processor.
+inline constexpr std::size_t kSocketBufferWanted = std::size_t{8} << 20;
+
+// What a socket has of it, in octets.
+struct UdpBuffers {
+  std::size_t receive = 0;
+  std::size_t send = 0;
+};
+
 // One socket of one address family, non-blocking, with large buffers. A received batch is valid until the
 // next receive(). Usable for send_one() from another thread at the same time.
 //
@@ -67,6 +77,8 @@ class UdpSocket {
   void stop_coalescing();
   // Those in use. Segmentation ends by itself where a device turns out to be unable to (udp(7): EIO). Any thread.
   [[nodiscard]] UdpOffloads offloads() const;
+  // As large as the kernel permitted (net.core.rmem_max and wmem_max, unless with CAP_NET_ADMIN).
+  [[nodiscard]] UdpBuffers buffers() const;
   // Datagrams that the kernel dropped because we read too slowly. Any thread.
   [[nodiscard]] std::uint64_t kernel_drops() const;
 

@@ -196,6 +196,17 @@ TEST_CASE("UdpSocket: the largest datagram passes, a larger one is left out") {
   CHECK(sizes == std::vector<std::size_t>{0, kDatagramSizeMax});
 }
 
+TEST_CASE("UdpSocket: its buffers are what was wanted, where that is permitted, and told without the kernel's share") {
+  const UdpBuffers buffers = UdpSocket::bind(loopback_v4()).buffers();
+
+  // With CAP_NET_ADMIN all of it; without, the system's limits, which are 4 KiB at least.
+  CHECK(buffers.receive <= kSocketBufferWanted);
+  CHECK(buffers.send <= kSocketBufferWanted);
+  CHECK(buffers.receive >= 1024);
+  CHECK(buffers.send >= 1024);
+  if (const PrivateNetwork network; network.permitted()) CHECK(buffers.receive == kSocketBufferWanted);
+}
+
 TEST_CASE("UdpSocketPair: each datagram leaves on the socket of its family; without one it is not sent") {
   const PrivateNetwork network;
   if (!network.permitted()) return;
