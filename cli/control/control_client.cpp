@@ -74,6 +74,13 @@ ControlResponse ControlClient::receive_response(std::string_view what, Deadline 
   return std::move(*response);
 }
 
+std::int64_t ControlClient::daemon_pid() const {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0) return 0;
+  return credentials.pid;
+}
+
 bool ControlClient::wait_closed(std::chrono::milliseconds timeout) {
   const Deadline deadline = std::chrono::steady_clock::now() + timeout;
   char ignored[256];

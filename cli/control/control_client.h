@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -21,6 +22,9 @@ class ControlClient {
 
   // The next line of a watch; waits for it as long as the daemon lives. Throws Failure as call() does.
   [[nodiscard]] ControlResponse receive();
+
+  // The daemon's process, as the kernel knows it (SO_PEERCRED); 0: in a pid namespace that is not seen from here.
+  [[nodiscard]] std::int64_t daemon_pid() const;
 
   // True once the daemon has closed the connection, false when it has not by then.
   [[nodiscard]] bool wait_closed(std::chrono::milliseconds timeout);

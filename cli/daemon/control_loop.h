@@ -10,8 +10,10 @@
 #include "cli/config/enrolment.h"
 #include "cli/control/control_server.h"
 #include "cli/daemon/daemon.h"
+#include "cli/daemon/offload_reason.h"
 #include "cli/daemon/state_keeper.h"
 #include "cli/daemon/underlay.h"
+#include "cli/report/report.h"
 #include "core/node/node.h"
 #include "dht/dht_location.h"
 #include "tap/netlink.h"
@@ -45,6 +47,9 @@ struct ControlLoopParts {
   unsigned tap_ifindex;
   PortCapture* capture;         // nullptr: frames for paused VMs are not replayed
   std::string capture_problem;  // why not, if they should be
+  unsigned bridge_ifindex;      // 0: none
+  HostReport host;              // without what is in use now
+  OffloadState offloads;        // as at the start
   DhtLocation& location;
   Node& node;
   Worker& worker;

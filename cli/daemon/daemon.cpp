@@ -1,5 +1,7 @@
 #include "cli/daemon/daemon.h"
 
+#include <unistd.h>
+
 #include <asio/io_context.hpp>
 #include <functional>
 #include <memory>
@@ -9,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/base/capabilities.h"
 #include "cli/base/failure.h"
 #include "cli/base/wake_signal.h"
 #include "cli/config/enrolment.h"
@@ -21,6 +24,7 @@
 #include "core/location/location_keys.h"
 #include "core/node/node.h"
 #include "dht/dht_location.h"
+#include "rove_version.h"
 #include "tap/clock.h"
 #include "tap/netlink.h"
 #include "tap/port_capture.h"
@@ -82,10 +86,33 @@ NodeIdentity make_identity(const NodeCredential& identity) {
 }
 
 // Those that are wanted and work.
-UdpOffloads find_udp_offloads(const DaemonConfig& config, Log& log) {
-  const UdpCanary canary = check_udp_offloads({config.offload_udp, config.offload_udp});
+UdpCanary find_udp_offloads(const DaemonConfig& config, Log& log) {
+  UdpCanary canary = check_udp_offloads({config.offload_udp, config.offload_udp});
   if (!canary.problem.empty()) log.write(LogLevel::Warn, "offload-off", {{"reason", canary.problem}});
-  return canary.offloads;
+  return canary;
+}
+
+// Both sockets are made alike.
+UdpOffloads offloads_of(const UdpSocketPair& sockets) {
+  const auto& socket = sockets.v4 ? sockets.v4 : sockets.v6;
+  return socket ? socket->offloads() : UdpOffloads{false, false};
+}
+
+// How this host treats the daemon; what it did not permit is added later.
+HostReport describe_host(const UdpSocketPair& sockets) {
+  HostReport host;
+  host.pid = ::getpid();
+  host.version = ROVE_VERSION;
+  host.capabilities = names_of(own_capabilities());
+  for (const auto* socket : {&sockets.v4, &sockets.v6}) {
+    if (!*socket) continue;
+    const UdpBuffers buffers = (*socket)->buffers();
+    host.sockets.push_back({.local = (*socket)->local(),
+                            .receive_buffer = buffers.receive,
+                            .send_buffer = buffers.send,
+                            .wanted_buffer = kSocketBufferWanted});
+  }
+  return host;
 }
 
 // A host without the privilege still moves its VMs; what comes for them meanwhile is lost as on a switch.
@@ -128,8 +155,10 @@ void run_daemon(const DaemonOptions& options) {
                           requests.push_back({std::move(request), std::move(reply)});
                           wake->notify();
                         }};
-  const UdpOffloads udp_offloads = find_udp_offloads(config, log);
-  UdpSocketPair sockets = bind_underlay(config.listen, udp_offloads);
+  const UdpCanary canary = find_udp_offloads(config, log);
+  UdpSocketPair sockets = bind_underlay(config.listen, canary.offloads);
+  HostReport host = describe_host(sockets);
+  const UdpOffloads bound_offloads = offloads_of(sockets);
   const Families families{.v4 = sockets.v4.has_value(), .v6 = sockets.v6.has_value()};
   TapDevice tap = open_tap({.name = config.tap,
                             .mtu = network.inner_mtu,
@@ -157,6 +186,9 @@ void run_daemon(const DaemonOptions& options) {
   if (!worker.realtime_problem().empty()) {
     log.write(LogLevel::Warn, "realtime-refused", {{"reason", worker.realtime_problem()}});
   }
+  for (const std::string& problem : {nice_problem, worker.realtime_problem()}) {
+    if (!problem.empty()) host.refused.push_back(problem);
+  }
   ControlLoop loop{{.options = options,
                     .log = log,
                     .io = io,
@@ -170,6 +202,14 @@ void run_daemon(const DaemonOptions& options) {
                     .tap_ifindex = tap.ifindex,
                     .capture = capture ? &*capture : nullptr,
                     .capture_problem = capture_problem,
+                    .bridge_ifindex = tap.bridge_ifindex,
+                    .host = host,
+                    .offloads = {.tap_wanted = config.offload_tap,
+                                 .udp_wanted = config.offload_udp,
+                                 .canary = canary,
+                                 .bound = bound_offloads,
+                                 .tap = {},
+                                 .udp = {}},
                     .location = location,
                     .node = node,
                     .worker = worker}};

@@ -56,6 +56,33 @@ Json to_json(const PeerInfo& peer, TimePoint now) {
   object["algorithm"] = peer.algorithm;
   object["segmentation"] = to_string(peer.segments);
   object["handshakes"] = peer.handshakes;
+  object["observed"] = peer.observed ? Json(to_string(*peer.observed)) : Json();
+  object["clock_lead_ms"] = peer.clock_lead ? Json(to_ms(*peer.clock_lead)) : Json();
+  object["pings"] = peer.pings;
+  object["pongs"] = peer.pongs;
+  return object;
+}
+
+Json to_json(const HostReport& host) {
+  Json object = Json::object();
+  object["pid"] = host.pid;
+  object["version"] = host.version;
+  object["capabilities"] = host.capabilities;
+  object["refused"] = host.refused;
+  object["sockets"] = Json::array();
+  for (const SocketReport& socket : host.sockets) {
+    object["sockets"].push_back({{"local", to_string(socket.local)},
+                                 {"receive_buffer", socket.receive_buffer},
+                                 {"send_buffer", socket.send_buffer},
+                                 {"wanted_buffer", socket.wanted_buffer}});
+  }
+  object["offloads"] = Json::array();
+  for (const OffloadUse& offload : host.offloads) {
+    object["offloads"].push_back({{"name", offload.name},
+                                  {"wanted", offload.wanted},
+                                  {"used", offload.used},
+                                  {"reason", offload.reason.empty() ? Json() : Json(offload.reason)}});
+  }
   return object;
 }
 
@@ -213,6 +240,9 @@ std::string report_status(const StatusReport& report) {
   object["port"] = report.port;
   object["network_namespace"] = report.network_namespace;
   object["bridge"] = report.bridge;
+  object["bridge_ifindex"] = report.bridge_ifindex;
+  object["inner_mtu"] = report.inner_mtu;
+  object["host"] = to_json(report.host);
   object["peers"] = {{"up", report.node.peers_up}, {"known", report.node.peers_known}};
   object["vms"] = {{"local", report.node.vms_local}, {"cached", report.node.vms_cached}};
   object["uptime_ms"] = to_ms(report.uptime);

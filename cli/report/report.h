@@ -20,6 +20,32 @@ namespace rove {
 
 using CounterList = std::vector<std::pair<std::string, std::uint64_t>>;
 
+// A UDP socket of the underlay. Sizes in octets.
+struct SocketReport {
+  Endpoint local;
+  std::size_t receive_buffer = 0;
+  std::size_t send_buffer = 0;
+  std::size_t wanted_buffer = 0;  // of each
+};
+
+// Something that the kernel may do for us.
+struct OffloadUse {
+  std::string name;  // as among the counters
+  bool wanted = false;
+  bool used = false;
+  std::string reason;  // why it is wanted and not used
+};
+
+// How this host treats the daemon, as only the daemon can know.
+struct HostReport {
+  std::int64_t pid = 0;
+  std::string version;
+  std::vector<std::string> capabilities;  // in effect, of those that rove has a use for: "net_admin", …
+  std::vector<std::string> refused;       // what the host did not permit at the start, and what to do
+  std::vector<SocketReport> sockets;
+  std::vector<OffloadUse> offloads;
+};
+
 struct StatusReport {
   NodeStatus node;
   bool usable = false;  // connected to other nodes, or without any to connect to
@@ -31,6 +57,9 @@ struct StatusReport {
   std::uint16_t port = 0;               // of the underlay
   std::uint64_t network_namespace = 0;  // the daemon's (tap/network_namespace.h)
   std::string bridge;
+  unsigned bridge_ifindex = 0;  // of the bridge that is followed, 0: none
+  std::size_t inner_mtu = 0;    // octets
+  HostReport host;
   std::vector<std::string> problems;  // what an operator should look at, plain sentences
   // Group ("packets", "drops", "peers", "node", "dht", "daemon", "capture") and its counters.
   std::vector<std::pair<std::string, CounterList>> counters;

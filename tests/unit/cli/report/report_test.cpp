@@ -40,6 +40,18 @@ StatusReport sample_status() {
   report.port = 7683;
   report.network_namespace = 4026531840;
   report.bridge = "br0";
+  report.bridge_ifindex = 5;
+  report.inner_mtu = 1400;
+  report.host = {.pid = 17,
+                 .version = "0.1.0",
+                 .capabilities = {"net_admin"},
+                 .refused = {"nice"},
+                 .sockets = {{.local = *parse_endpoint("0.0.0.0:7683", 0),
+                              .receive_buffer = 1000,
+                              .send_buffer = 2000,
+                              .wanted_buffer = 3000}},
+                 .offloads = {{.name = "tap_tcp", .wanted = true, .used = true, .reason = {}},
+                              {.name = "tap_udp", .wanted = true, .used = false, .reason = "old"}}};
   report.counters = {{"drops", {{"replayed", 7}, {"malformed", 0}}}};
   return report;
 }
@@ -86,7 +98,12 @@ TEST_CASE("status: the JSON is as documented") {
         R"("node_id":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","usable":true,"problems":[],"conflicts":[],)"
         R"("location":{"connected":true,"nodes":3,"lone":false},"endpoints":["10.1.0.2:7683"],"tap":"rove0",)"
         R"("port":7683,"network_namespace":4026531840,)"
-        R"("bridge":"br0","peers":{"up":2,"known":3},"vms":{"local":1,"cached":4},"uptime_ms":200000,)"
+        R"("bridge":"br0","bridge_ifindex":5,"inner_mtu":1400,)"
+        R"("host":{"pid":17,"version":"0.1.0","capabilities":["net_admin"],"refused":["nice"],)"
+        R"("sockets":[{"local":"0.0.0.0:7683","receive_buffer":1000,"send_buffer":2000,"wanted_buffer":3000}],)"
+        R"("offloads":[{"name":"tap_tcp","wanted":true,"used":true,"reason":null},)"
+        R"({"name":"tap_udp","wanted":true,"used":false,"reason":"old"}]},)"
+        R"("peers":{"up":2,"known":3},"vms":{"local":1,"cached":4},"uptime_ms":200000,)"
         R"("certificate_expires_in_s":25920000,"counters":{"drops":{"replayed":7,"malformed":0}},)"
         R"("histograms":{)"
         R"("move_claim_ms":{"le":[1,2,5,10,20,50,100,200,500,1000,2000,5000],)"
@@ -149,6 +166,10 @@ TEST_CASE("peers: sorted by name, with path, round trip and ages") {
   up.algorithm = "aes-256-gcm";
   up.segments = SegmentProbe::State::Works;
   up.handshakes = 3;
+  up.observed = *parse_endpoint("203.0.113.7:1024", 0);
+  up.clock_lead = std::chrono::milliseconds{-40};
+  up.pings = 9;
+  up.pongs = 8;
   PeerInfo down;
   down.id = node_id(1);
   down.name = "a";
@@ -157,9 +178,11 @@ TEST_CASE("peers: sorted by name, with path, round trip and ages") {
 
   CHECK(data ==
         R"({"schema":1,"peers":[{"name":"a","id":"01010101010101010101010101010101","up":false,"endpoint":null,)"
-        R"("rtt_us":null,"up_ms":null,"last_heard_ms":null,"algorithm":"","segmentation":"unknown","handshakes":0},)"
+        R"("rtt_us":null,"up_ms":null,"last_heard_ms":null,"algorithm":"","segmentation":"unknown","handshakes":0,)"
+        R"("observed":null,"clock_lead_ms":null,"pings":0,"pongs":0},)"
         R"({"name":"b","id":"02020202020202020202020202020202","up":true,"endpoint":"10.2.0.2:7683","rtt_us":850,)"
-        R"("up_ms":60000,"last_heard_ms":2000,"algorithm":"aes-256-gcm","segmentation":"works","handshakes":3}]})");
+        R"("up_ms":60000,"last_heard_ms":2000,"algorithm":"aes-256-gcm","segmentation":"works","handshakes":3,)"
+        R"("observed":"203.0.113.7:1024","clock_lead_ms":-40,"pings":9,"pongs":8}]})");
   CHECK(text_of(ControlVerb::Peers, data) ==
         "NODE  STATE  ENDPOINT       RTT    FOR    HEARD  CIPHER       ID\n"
         "a     down   -              -      -      -      -            01010101010101010101010101010101\n"
