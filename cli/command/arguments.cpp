@@ -79,6 +79,7 @@ class Parser {
     add_watch_qemu();
     add_pcap();
     add_completion();
+    add_diagnosis();
     add_version();
   }
 
@@ -331,6 +332,24 @@ class Parser {
     words->add_option("KIND", kind_, "What the words are to name")
         ->required()
         ->check(must_be(&find_word_kind, "a kind of words"));
+  }
+
+  void add_diagnosis() {
+    CLI::App* doctor =
+        add_verb("doctor", "Look for what is wrong on this host, and how to mend it", [] { return DoctorCommand{}; });
+    add_json(doctor);
+    doctor->footer("Ends with status 1 when something fails. Best as root; works without a daemon, too.");
+    CLI::App* netcheck = add_verb("netcheck", "How this host stands in the underlay: addresses, NAT, paths, offloads",
+                                  [] { return NetcheckCommand{}; });
+    add_json(netcheck);
+    CLI::App* report = add_verb("bugreport", "Write a report of this host and its daemon, without keys", [this] {
+      return BugreportCommand{.output = file_.empty() ? std::nullopt : std::optional{file_}};
+    });
+    report->add_option("-o,--output", file_, "The file to write, or - (default: one in this directory)");
+    report->footer(
+        "Examples:\n"
+        "  rove bugreport\n"
+        "  rove bugreport -o - | less");
   }
 
   void add_version() {

@@ -75,11 +75,17 @@ struct CompletionCommand {
 struct CompleteWordsCommand {
   std::string kind;
 };
+// What is wrong here, and what mends it.
+struct DoctorCommand {};
+struct NetcheckCommand {};
+struct BugreportCommand {
+  std::optional<std::string> output;  // "-": standard output
+};
 struct VersionCommand {};
 
-using Command =
-    std::variant<InitCommand, EnrollCommand, JoinCommand, UpCommand, CheckCommand, CallCommand, WaitCommand,
-                 WatchCommand, WatchQemuCommand, PcapCommand, CompletionCommand, CompleteWordsCommand, VersionCommand>;
+using Command = std::variant<InitCommand, EnrollCommand, JoinCommand, UpCommand, CheckCommand, CallCommand, WaitCommand,
+                             WatchCommand, WatchQemuCommand, PcapCommand, CompletionCommand, CompleteWordsCommand,
+                             DoctorCommand, NetcheckCommand, BugreportCommand, VersionCommand>;
 
 struct Arguments {
   PathOptions paths;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "cli/command/arguments.h"
+#include "cli/command/doctor_verbs.h"
 #include "cli/command/pcap.h"
 #include "cli/completion/complete_words.h"
 #include "cli/completion/completion.h"
@@ -181,6 +182,12 @@ class Runner {
     return ExitStatus::Ok;
   }
 
+  ExitStatus operator()(const DoctorCommand&) { return run_doctor(diagnosis(), console_); }
+  ExitStatus operator()(const NetcheckCommand&) { return run_netcheck(diagnosis(), console_); }
+  ExitStatus operator()(const BugreportCommand& command) {
+    return run_bugreport(diagnosis(), command.output, console_);
+  }
+
   ExitStatus operator()(const VersionCommand&) {
     const std::string version = ROVE_VERSION;
     const std::string commit = ROVE_COMMIT;
@@ -196,6 +203,10 @@ class Runner {
   // The network whose daemon is asked.
   [[nodiscard]] std::string choose_running_network() const {
     return choose_network(arguments_.network, environment_, find_networks(paths_), paths_);
+  }
+
+  [[nodiscard]] DiagnosisTask diagnosis() const {
+    return {.paths = paths_, .network = choose_running_network(), .json = arguments_.json};
   }
 
   // With --config, the network is called as the file is unless something else was said.

@@ -242,4 +242,13 @@ TEST_CASE("parse_duration: units, limits and nonsense") {
   }
 }
 
+TEST_CASE("parse_arguments: doctor, netcheck and bugreport") {
+  CHECK(std::holds_alternative<DoctorCommand>(understood({"doctor"}).command));
+  CHECK(understood({"doctor", "--json"}).json);
+  CHECK(std::holds_alternative<NetcheckCommand>(understood({"netcheck", "-n", "demo"}).command));
+  CHECK_FALSE(command_of<BugreportCommand>({"bugreport"}).output.has_value());
+  CHECK(command_of<BugreportCommand>({"bugreport", "-o", "-"}).output == "-");
+  CHECK(refused({"bugreport", "--json"}).status == ExitStatus::Usage);
+}
+
 }  // namespace rove
