@@ -31,6 +31,13 @@ void check_offloads(const DaemonFacts& daemon, FindingList& found) {
                  "another kernel or network card; " + key + " = false silences this");
     }
   }
+  for (const PeerFacts& peer : daemon.peers) {
+    if (!peer.up || peer.segmentation != "broken") continue;
+    found.warn(
+        "offloads",
+        "what the kernel or network card cuts does not arrive at " + peer.name + ": " + meaning_of("udp_segmentation"),
+        "another kernel or network card, here or on the way; offload_udp = false silences this");
+  }
   if (!used.empty()) found.ok("offloads", "in use: " + used);
   if (!off.empty()) found.ok("offloads", "off by the configuration: " + off);
 }

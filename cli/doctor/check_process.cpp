@@ -15,8 +15,8 @@ using std::chrono::milliseconds;
 
 // Other checks say more of these.
 bool has_own_check(std::string_view problem) {
-  constexpr std::array<std::string_view, 3> kBegins{"no other node answers", "this node's certificate",
-                                                    "bootstrap node "};
+  constexpr std::array<std::string_view, 4> kBegins{"no other node answers", "this node's certificate",
+                                                    "bootstrap node ", "the offload "};
   return std::any_of(kBegins.begin(), kBegins.end(), [problem](auto begin) { return problem.starts_with(begin); });
 }
 

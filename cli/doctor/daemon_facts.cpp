@@ -54,6 +54,7 @@ PeerFacts read_peer(const Json& peer) {
           .last_heard = get_time<std::chrono::milliseconds>(peer, "last_heard_ms"),
           .clock_lead = get_time<std::chrono::milliseconds>(peer, "clock_lead_ms"),
           .observed = get_or(peer, "observed", std::string{}),
+          .segmentation = get_or(peer, "segmentation", std::string{"unknown"}),
           .pings = get_or(peer, "pings", std::uint64_t{0}),
           .pongs = get_or(peer, "pongs", std::uint64_t{0})};
 }

@@ -125,6 +125,7 @@ struct PeerFacts {
   std::optional<std::chrono::milliseconds> last_heard;
   std::optional<std::chrono::milliseconds> clock_lead;  // its clock minus ours
   std::string observed;                                 // where it sees us
+  std::string segmentation;  // whether what the kernel cuts arrives there: "works", "broken", "unknown"
   std::uint64_t pings = 0;
   std::uint64_t pongs = 0;
 };

@@ -93,6 +93,7 @@ Json to_json(const Facts& facts, const PeerFacts& peer) {
   object["loss"] = loss ? Json(*loss) : Json();
   object["pings"] = peer.pings;
   object["observed"] = text_or_null(peer.observed);
+  object["segmentation"] = peer.segmentation;
   object["clock_lead_ms"] = peer.clock_lead ? Json(peer.clock_lead->count()) : Json();
   add_route(facts, find_route_to(facts, peer.name), object);
   return object;

@@ -138,6 +138,9 @@ TEST_CASE("doctor: an offload that stepped down is told with what it costs") {
   CHECK(udp.text ==
         "udp_segmentation is not in use: a network card cannot; each datagram is sent by itself, which costs "
         "throughput");
+  const Finding peer = trouble_of([](Facts& f) { f.daemon->peers[0].segmentation = "broken"; });
+  CHECK(peer.check == "offloads");
+  CHECK(peer.text.find("does not arrive at b") != std::string::npos);
   // Debian 12's kernel has no USO: nothing to mend.
   Facts old = healthy_facts();
   old.daemon->offloads[2].used = false;

@@ -41,6 +41,7 @@ PeerInfo sample_peer() {
   peer.rtt = std::chrono::microseconds{850};
   peer.observed = *parse_endpoint("203.0.113.7:1024", 0);
   peer.clock_lead = std::chrono::milliseconds{-1500};
+  peer.segments = SegmentProbe::State::Works;
   peer.pings = 9;
   peer.pongs = 8;
   return peer;
@@ -82,6 +83,7 @@ TEST_CASE("parse_daemon_facts: what the daemon reports is what comes back") {
   CHECK(facts->peers[0].rtt == std::chrono::microseconds{850});
   CHECK(facts->peers[0].observed == "203.0.113.7:1024");
   CHECK(facts->peers[0].clock_lead == std::chrono::milliseconds{-1500});
+  CHECK(facts->peers[0].segmentation == "works");
   CHECK(facts->peers[0].pings == 9);
   CHECK(facts->peers[0].pongs == 8);
   CHECK_FALSE(facts->peers[0].last_heard.has_value());

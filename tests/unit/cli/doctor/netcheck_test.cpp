@@ -44,17 +44,18 @@ TEST_CASE("netcheck: the JSON") {
   facts.daemon->peers[0].pongs = 9;
   facts.daemon->offloads.resize(1);
 
-  CHECK(report_netcheck(facts) ==
-        R"({"schema":1,"network":"demo","daemon":true,)"
-        R"("ipv4":{"addresses":["10.1.0.1"],"default_links":["eth0"],"socket":"0.0.0.0:7683"},)"
-        R"("ipv6":{"addresses":[],"default_links":[],"socket":null},"endpoints":["10.1.0.1:7683"],)"
-        R"("seen_as":[{"endpoint":"10.1.0.1:7683","by":["b"]}],"translation":"none",)"
-        R"("peers":[{"name":"b","up":true,"endpoint":"10.1.0.2:7683","rtt_us":850,"loss":0.1,"pings":10,)"
-        R"("observed":"10.1.0.1:7683","clock_lead_ms":-12,"source":"10.1.0.1","link":"eth0","link_mtu":1500,)"
-        R"("path_mtu":1500,"needed_mtu":1474,"error":null}],)"
-        R"("offloads":[{"name":"tap_checksum","wanted":true,"used":true,"reason":null}],)"
-        R"("bootstrap":[{"name":"b.example.org:7683","error":null,"addresses":[{"endpoint":"10.1.0.2:7683",)"
-        R"("own":true,"source":null,"link":null,"link_mtu":null,"path_mtu":null,"needed_mtu":null,"error":null}]}]})");
+  CHECK(
+      report_netcheck(facts) ==
+      R"({"schema":1,"network":"demo","daemon":true,)"
+      R"("ipv4":{"addresses":["10.1.0.1"],"default_links":["eth0"],"socket":"0.0.0.0:7683"},)"
+      R"("ipv6":{"addresses":[],"default_links":[],"socket":null},"endpoints":["10.1.0.1:7683"],)"
+      R"("seen_as":[{"endpoint":"10.1.0.1:7683","by":["b"]}],"translation":"none",)"
+      R"("peers":[{"name":"b","up":true,"endpoint":"10.1.0.2:7683","rtt_us":850,"loss":0.1,"pings":10,)"
+      R"("observed":"10.1.0.1:7683","segmentation":"works","clock_lead_ms":-12,"source":"10.1.0.1","link":"eth0","link_mtu":1500,)"
+      R"("path_mtu":1500,"needed_mtu":1474,"error":null}],)"
+      R"("offloads":[{"name":"tap_checksum","wanted":true,"used":true,"reason":null}],)"
+      R"("bootstrap":[{"name":"b.example.org:7683","error":null,"addresses":[{"endpoint":"10.1.0.2:7683",)"
+      R"("own":true,"source":null,"link":null,"link_mtu":null,"path_mtu":null,"needed_mtu":null,"error":null}]}]})");
 }
 
 TEST_CASE("netcheck: the text") {

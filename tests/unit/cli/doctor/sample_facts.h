@@ -44,6 +44,7 @@ inline PeerFacts peer_of(const char* name) {
   peer.last_heard = std::chrono::seconds{2};
   peer.clock_lead = std::chrono::milliseconds{-12};
   peer.observed = "10.1.0.1:7683";
+  peer.segmentation = "works";
   peer.pings = 10;
   peer.pongs = 10;
   return peer;
