@@ -1,11 +1,8 @@
 #include "cli/control/control_server.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <asio/io_context.hpp>
@@ -13,13 +10,13 @@
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 #include <set>
 #include <system_error>
 
 #include "cli/base/failure.h"
 #include "cli/base/file_io.h"
+#include "cli/control/unix_listener.h"
 #include "cli/control/watch_queue.h"
 
 namespace rove {
@@ -30,15 +27,12 @@ using Socket = asio::local::stream_protocol::socket;
 constexpr std::chrono::seconds kIdleTimeout{30};
 
 sockaddr_un socket_address(const std::filesystem::path& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string text = path.string();
-  if (text.size() >= sizeof address.sun_path) {
-    throw Failure(ExitStatus::Usage, "control socket " + text, "the path is too long for a unix socket",
+  const auto address = make_unix_address(path);
+  if (!address) {
+    throw Failure(ExitStatus::Usage, "control socket " + path.string(), "the path is too long for a unix socket",
                   "a shorter ROVE_RUN_DIR");
   }
-  std::memcpy(address.sun_path, text.data(), text.size());
-  return address;
+  return *address;
 }
 
 Failure already_running(const ControlServerConfig& config) {
@@ -57,44 +51,20 @@ FileDescriptor lock_socket(const ControlServerConfig& config) {
   return lock;
 }
 
-// We hold the lock, so whoever still listens is no daemon that knows of it; a file that nobody listens on
-// was left by a daemon that was killed.
-void remove_stale_socket(const ControlServerConfig& config, const sockaddr_un& address) {
-  const FileDescriptor probe{
-      check_syscall("create a socket", ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0))};
-  const int connected = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  if (connected == 0 || errno == EAGAIN) throw already_running(config);
-  if (errno == ECONNREFUSED) ::unlink(config.socket.c_str());
-}
-
+// We hold the lock, so whoever listens there is no daemon that knows of it.
 FileDescriptor listen_on(const ControlServerConfig& config, const ControlPolicy& policy) {
-  const std::string attempt = "control socket " + config.socket.string();
   const sockaddr_un address = socket_address(config.socket);
-  remove_stale_socket(config, address);
-  FileDescriptor listener{check_syscall(attempt, ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0))};
-  const mode_t mask = ::umask(0177);  // nobody but us, until owner and mode are right
-  const int bound = ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  const int error = errno;
-  ::umask(mask);
-  if (bound < 0) throw std::system_error(error, std::generic_category(), attempt);
-  if (policy.has_group) {
-    check_syscall(attempt + ": give it to group " + config.group,
-                  ::chown(config.socket.c_str(), static_cast<uid_t>(-1), policy.group));
-  }
-  check_syscall(attempt, ::chmod(config.socket.c_str(), 0660));
-  check_syscall(attempt, ::listen(listener.get(), SOMAXCONN));
-  return listener;
+  if (is_taken(address)) throw already_running(config);
+  return listen_unix(address, policy.has_group ? std::optional{policy.group} : std::nullopt,
+                     "control socket " + config.socket.string());
 }
 
-ControlPolicy make_policy(const ControlServerConfig& config) {
-  ControlPolicy policy{
-      .daemon_uid = ::geteuid(), .group = 0, .has_group = false, .group_may_claim = config.group_may_claim};
-  // getgrnam's static buffer: this runs at start-up, on the only thread that asks.
-  if (const group* found = ::getgrnam(config.group.c_str())) {  // NOLINT(concurrency-mt-unsafe)
-    policy.group = found->gr_gid;
-    policy.has_group = true;
-  }
-  return policy;
+ControlPolicy make_policy(const std::string& group, bool group_may_claim) {
+  const std::optional<gid_t> found = find_group(group);
+  return {.daemon_uid = ::geteuid(),
+          .group = found.value_or(0),
+          .has_group = found.has_value(),
+          .group_may_claim = group_may_claim};
 }
 
 // False when the kernel does not tell: such a peer is nobody.
@@ -261,7 +231,11 @@ struct ControlServer::Impl : std::enable_shared_from_this<ControlServer::Impl> {
   };
 
   Impl(asio::io_context& io, const ControlServerConfig& config_, Handler handler_)
-      : config(config_), policy(make_policy(config_)), handler(std::move(handler_)), acceptor(io), pause(io) {}
+      : config(config_),
+        policy(make_policy(config_.group, config_.group_may_claim)),
+        handler(std::move(handler_)),
+        acceptor(io),
+        pause(io) {}
 
   void open() {
     make_directory(config.socket.parent_path(), 0755);
@@ -354,6 +328,13 @@ void ControlServer::publish(const std::string& data) {
 
 bool ControlServer::has_watchers() const {
   return impl_->watchers > 0;
+}
+
+void ControlServer::set_access(const std::string& group, bool group_may_claim) {
+  const ControlPolicy policy = make_policy(group, group_may_claim);
+  give_to_group(impl_->config.socket, policy.has_group ? std::optional{policy.group} : std::nullopt,
+                "control socket " + impl_->config.socket.string());
+  impl_->policy = policy;
 }
 
 const ControlCounters& ControlServer::counters() const {

@@ -60,6 +60,10 @@ class ControlServer {
   void publish(const std::string& data);
   [[nodiscard]] bool has_watchers() const;
 
+  // From the next request on, of clients that are connected too. Throws std::system_error, and leaves all as it was,
+  // when the socket cannot be given to that group.
+  void set_access(const std::string& group, bool group_may_claim);
+
   [[nodiscard]] const ControlCounters& counters() const;
 
  private:

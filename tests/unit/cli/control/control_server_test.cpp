@@ -365,4 +365,25 @@ TEST_CASE("ControlClient: a daemon that does not answer in time is status 3, one
   CHECK(status_of_call(kPatience) == ExitStatus::NotRunning);
 }
 
+TEST_CASE("control socket: another group gets the socket at once, and the process's own when there is none") {
+  const TemporaryDirectory directory;
+  const auto socket = directory / "demo.sock";
+  asio::io_context io{1};
+  ControlServer server{io,
+                       {.socket = socket, .network = "demo", .group = "", .group_may_claim = false},
+                       [](const ControlRequest&, const ControlServer::Reply&) {}};
+  const auto group_of_socket = [&] {
+    struct stat info{};
+    REQUIRE(::stat(socket.c_str(), &info) == 0);
+    return info.st_gid;
+  };
+  REQUIRE(group_of_socket() == ::getegid());
+  if (::geteuid() != 0) return;  // others may not give files away
+
+  server.set_access("daemon", true);
+  CHECK(group_of_socket() == 1);  // Debian's, in every installation
+  server.set_access("no-such-group", false);
+  CHECK(group_of_socket() == ::getegid());
+}
+
 }  // namespace rove
