@@ -5,9 +5,13 @@
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+
+#include "cli/base/journal.h"
 
 namespace rove {
 namespace {
@@ -52,9 +56,12 @@ std::optional<LogLevel> parse_log_level(std::string_view text) {
 struct Log::Impl {
   // Single-threaded sink: the log belongs to the control thread.
   spdlog::logger logger{"rove", std::make_shared<spdlog::sinks::stderr_sink_st>()};
+  const bool in_journal = is_journal(STDERR_FILENO, std::getenv("JOURNAL_STREAM")) &&  // NOLINT(concurrency-mt-unsafe)
+                          is_journal_reachable();
 };
 
-Log::Log(LogLevel level) : level_(level), impl_(std::make_unique<Impl>()) {
+Log::Log(LogLevel level, std::string network)
+    : level_(level), network_(std::move(network)), impl_(std::make_unique<Impl>()) {
   impl_->logger.set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
   impl_->logger.flush_on(spdlog::level::trace);
   set_level(level);
@@ -67,15 +74,11 @@ void Log::set_level(LogLevel level) {
   impl_->logger.set_level(to_spdlog(level));
 }
 
-void Log::write(LogLevel level, std::string_view event, std::initializer_list<Field> fields) {
+void Log::write(LogLevel level, std::string_view event, std::initializer_list<Field> fields, std::string_view detail) {
   if (level > level_) return;
-  impl_->logger.log(to_spdlog(level), spdlog::string_view_t{format_event(event, fields)});
-}
-
-void Log::write(LogLevel level, std::string_view event, std::string_view fields) {
-  if (level > level_) return;
-  std::string line{event};
-  if (!fields.empty()) line.append(" ").append(fields);
+  std::string line = format_event(event, fields);
+  if (!detail.empty()) line.append(" ").append(detail);
+  if (impl_->in_journal && send_to_journal(make_journal_fields(level, network_, event, line))) return;
   impl_->logger.log(to_spdlog(level), spdlog::string_view_t{line});
 }
 

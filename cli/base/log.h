@@ -1,4 +1,5 @@
-// The log: one line per event on stderr, "event key=value key=value".
+// The log: one event after the other, "event key=value key=value"; to the journal with fields if stderr is connected to
+// it, else a line each on stderr.
 #pragma once
 
 #include <initializer_list>
@@ -23,7 +24,8 @@ class Log {
  public:
   using Field = std::pair<std::string_view, std::string>;
 
-  explicit Log(LogLevel level);
+  // `network` goes into the journal's fields; may be empty.
+  explicit Log(LogLevel level, std::string network = {});
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
@@ -31,13 +33,13 @@ class Log {
   void set_level(LogLevel level);
   [[nodiscard]] LogLevel level() const { return level_; }
 
-  void write(LogLevel level, std::string_view event, std::initializer_list<Field> fields);
-  // `fields` is escaped already: key=value pairs.
-  void write(LogLevel level, std::string_view event, std::string_view fields);
+  // Fields without a value are left out. `detail`: more of them, as text that is escaped already.
+  void write(LogLevel level, std::string_view event, std::initializer_list<Field> fields, std::string_view detail = {});
 
  private:
   struct Impl;
   LogLevel level_;
+  std::string network_;
   std::unique_ptr<Impl> impl_;
 };
 

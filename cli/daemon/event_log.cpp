@@ -30,16 +30,8 @@ void EventLog::handle_event(TimePoint now, const NodeEvent& event) {
     return;
   }
   ++lines_;
-  std::string fields;
-  const auto add = [&](std::string_view text) {
-    if (text.empty()) return;
-    if (!fields.empty()) fields += ' ';
-    fields += text;
-  };
-  if (!event.peer.empty()) add("peer=" + escape_value(event.peer));
-  if (event.vm) add("vm=" + to_string(*event.vm));
-  add(event.detail);
-  log_.write(level, to_string(event.kind), fields);
+  log_.write(level, to_string(event.kind), {{"peer", event.peer}, {"vm", event.vm ? to_string(*event.vm) : ""}},
+             event.detail);
 }
 
 void EventLog::handle_timeout(TimePoint now) {
