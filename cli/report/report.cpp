@@ -215,6 +215,16 @@ CounterList dht_counters(const DhtCounters& counters) {
           {"watches", counters.watches}};
 }
 
+std::vector<std::string> all_problems(const StatusReport& report) {
+  std::vector<std::string> problems = report.problems;
+  for (const VmConflict& conflict : report.node.conflicts) {
+    problems.push_back("VM " + to_string(conflict.mac) + " is alive here and at " + conflict.other +
+                       (conflict.muted_here ? ": the one here came later and is cut off"
+                                            : ": the one there came later and is cut off"));
+  }
+  return problems;
+}
+
 std::string report_status(const StatusReport& report) {
   Json object = make_object();
   object["network"] = report.node.network_name;
@@ -222,14 +232,11 @@ std::string report_status(const StatusReport& report) {
   object["node"] = report.node.name;
   object["node_id"] = to_string(report.node.id);
   object["usable"] = report.usable;
-  object["problems"] = report.problems;
+  object["problems"] = all_problems(report);
   object["conflicts"] = Json::array();
   for (const VmConflict& conflict : report.node.conflicts) {
     object["conflicts"].push_back(
         {{"mac", to_string(conflict.mac)}, {"other", conflict.other}, {"muted_here", conflict.muted_here}});
-    object["problems"].push_back("VM " + to_string(conflict.mac) + " is alive here and at " + conflict.other +
-                                 (conflict.muted_here ? ": the one here came later and is cut off"
-                                                      : ": the one there came later and is cut off"));
   }
   // A service without other nodes is connected to itself; an operator means others.
   const LocationStatus& location = report.node.location;

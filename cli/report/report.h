@@ -60,7 +60,8 @@ struct StatusReport {
   unsigned bridge_ifindex = 0;  // of the bridge that is followed, 0: none
   std::size_t inner_mtu = 0;    // octets
   HostReport host;
-  std::vector<std::string> problems;  // what an operator should look at, plain sentences
+  std::vector<std::string> problems;  // what an operator should look at, plain sentences; without conflicts of VMs
+  Duration packet_path_overdue{};     // for how long the packet path has owed an echo
   // Group ("packets", "drops", "peers", "node", "dht", "daemon", "capture") and its counters.
   std::vector<std::pair<std::string, CounterList>> counters;
 };
@@ -71,6 +72,9 @@ struct StatusReport {
 [[nodiscard]] CounterList peer_counters(const PeerSetCounters& counters);
 [[nodiscard]] CounterList capture_counters(const PortCaptureCounters& counters);
 [[nodiscard]] CounterList dht_counters(const DhtCounters& counters);
+
+// The problems, and a sentence for each conflict.
+[[nodiscard]] std::vector<std::string> all_problems(const StatusReport& report);
 
 [[nodiscard]] std::string report_status(const StatusReport& report);
 [[nodiscard]] std::string report_peers(std::vector<PeerInfo> peers, TimePoint now);

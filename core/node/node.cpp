@@ -448,6 +448,7 @@ NodeStatus Node::Impl::status() const {
     ++status.peers_known;
     if (peer.up) ++status.peers_up;
   }
+  status.sessions = session_part.sessions.size();
   status.vms_local = vms.live_count();
   status.vms_cached = claims.size();
   status.location = location_status;

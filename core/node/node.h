@@ -184,6 +184,7 @@ struct NodeStatus {
   std::vector<Endpoint> endpoints;
   std::size_t peers_up = 0;
   std::size_t peers_known = 0;
+  std::size_t sessions = 0;  // whose datagrams the packet path can open; up to three a peer
   std::size_t vms_local = 0;
   std::size_t vms_cached = 0;
   std::vector<VmConflict> conflicts;

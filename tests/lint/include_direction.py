@@ -37,7 +37,8 @@ LIBRARIES = (
     (r"^asio", r"^(cli|tap|tests)/.*$"),
     (r"^(netlink/|linux/(rtnetlink|neighbour|netlink|if_link|if_bridge))", r"^(tap/.*|tests/.*)$"),
     (r"^pcap", r"^tap/packet_capture\.cpp$"),
-    (r"^(CLI/|toml|nlohmann/|spdlog/|httplib|systemd/)", r"^(cli/.*|tests/.*)$"),
+    (r"^(CLI/|toml|nlohmann/|spdlog/|systemd/)", r"^(cli/.*|tests/.*)$"),
+    (r"^boost/", r"^cli/metrics/http_message\.cpp$"),
     (r"^fmt/", r"^(cli|dht|tap|tests)/.*$"),
     (r"^(doctest/|benchmark/|fuzzer/)", r"^tests/.*$"),
 )

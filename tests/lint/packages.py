@@ -16,7 +16,7 @@ INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)
 SEARCH = ("/usr/include", "/usr/include/x86_64-linux-gnu", "/usr/include/aarch64-linux-gnu", "/usr/include/libnl3")
 FROM_COMPILER = re.compile(r"^(libc6-dev|linux-libc-dev|libstdc\+\+-\d+-dev|libgcc-\d+-dev|gcc-\d+|libclang-.*)$")
 # Packages that the listed ones depend on and whose headers belong to the listed one's interface.
-BROUGHT_BY = {"libopendht-c-dev": "libopendht-dev"}
+BROUGHT_BY = {"libopendht-c-dev": "libopendht-dev", "libboost1.74-dev": "libboost-dev"}
 
 
 def groups(architecture):
