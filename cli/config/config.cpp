@@ -80,6 +80,7 @@ class ConfigReader {
                    {"offload_tap", [&](const toml::node& node) { read_boolean(node, config.offload_tap); }},
                    {"offload_udp", [&](const toml::node& node) { read_boolean(node, config.offload_udp); }},
                    {"pack", [&](const toml::node& node) { read_boolean(node, config.pack); }},
+                   {"metrics", [&](const toml::node& node) { read_metrics(node); }},
                    {"control", [&](const toml::node& node) { read_control(node); }},
                });
   }
@@ -200,6 +201,20 @@ class ConfigReader {
     const auto level = parse_log_level(*text);
     if (!level) return report_value(node, *text, "one of " + std::string{kLogLevels});
     out_.config.log_level = *level;
+  }
+
+  void read_metrics(const toml::node& node) {
+    std::string text;
+    if (const auto* number = node.as_integer()) {
+      text = std::to_string(number->get());
+    } else if (const auto* value = node.as_string()) {
+      text = value->get();
+    } else {
+      return report_type(node, "a port or a string");
+    }
+    const auto address = parse_metrics_address(text);
+    if (!address) return report_value(node, text, "a port, ADDRESS:PORT or unix:/PATH");
+    out_.config.metrics = *address;
   }
 
   void read_replay(const toml::node& node) {
@@ -330,6 +345,9 @@ std::string config_template(std::string_view network, std::string_view credentia
       << "#offload_tap = true\n"
       << "#offload_udp = true\n"
       << "#pack = true\n\n"
+      << "# Prometheus metrics at /metrics, and /health: an address of this host alone, or \"unix:/PATH\". No default: "
+         "off.\n"
+      << "#metrics = \"127.0.0.1:9683\"\n\n"
       << "[control]\n"
       << "# Members of this group may read through the control socket…\n"
       << "#group = \"rove\"\n"

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cli/base/host_port.h"
 #include "cli/base/log.h"
+#include "cli/base/metrics_address.h"
 #include "core/base/address.h"
 
 namespace rove {
@@ -29,9 +31,21 @@ struct DaemonConfig {
   int busy_poll_us = 0;     // it goes on looking for so long before it sleeps
   bool offload_tap = true;  // what the kernel may leave to others, and take from them
   bool offload_udp = true;
-  bool pack = true;                    // several small frames in one datagram
-  std::string control_group = "rove";  // its members may read the control socket; need not exist
-  bool group_may_claim = false;        // … and use `rove claim` and `rove release`
+  bool pack = true;                         // several small frames in one datagram
+  std::optional<MetricsAddress> metrics{};  // where monitoring may ask; nullopt: nowhere
+  std::string control_group = "rove";       // its members may read the control socket; need not exist
+  bool group_may_claim = false;             // … and use `rove claim` and `rove release`
+};
+
+// What the command line says goes before the file, whenever that is read.
+struct ConfigOverrides {
+  std::optional<ListenAddress> listen{};
+  std::optional<LogLevel> log_level{};
+
+  void apply(DaemonConfig& config) const {
+    if (listen) config.listen = *listen;
+    if (log_level) config.log_level = *log_level;
+  }
 };
 
 // One thing that is wrong in a configuration file.

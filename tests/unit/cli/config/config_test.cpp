@@ -42,6 +42,7 @@ TEST_CASE("parse_config: an empty file means the defaults") {
   CHECK(parsed.config.offload_tap);
   CHECK(parsed.config.offload_udp);
   CHECK(parsed.config.pack);
+  CHECK_FALSE(parsed.config.metrics.has_value());
   CHECK(parsed.config.control_group == "rove");
   CHECK_FALSE(parsed.config.group_may_claim);
 }
@@ -198,6 +199,15 @@ TEST_CASE("load_config: a missing file names the next command") {
     CHECK(failure.status() == ExitStatus::Usage);
     CHECK(failure.next().find("rove join") != std::string::npos);
   }
+}
+
+TEST_CASE("parse_config: metrics is a port, an address with a port, or a unix socket") {
+  CHECK(to_string(*parse("metrics = 9683").config.metrics) == "127.0.0.1:9683");
+  CHECK(to_string(*parse("metrics = \"[::1]:1\"").config.metrics) == "[::1]:1");
+  CHECK(to_string(*parse("metrics = \"unix:/run/m\"").config.metrics) == "unix:/run/m");
+  CHECK(problems_of("metrics = true") == "1: metrics must be a port or a string, not true or false\n");
+  CHECK(problems_of("metrics = \"here\"") == "1: metrics: \"here\" is not a port, ADDRESS:PORT or unix:/PATH\n");
+  CHECK(problems_of("metrics = 0") == "1: metrics: \"0\" is not a port, ADDRESS:PORT or unix:/PATH\n");
 }
 
 }  // namespace rove
