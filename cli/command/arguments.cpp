@@ -76,6 +76,7 @@ class Parser {
     add_reads();
     add_claims();
     add_wait();
+    add_settings();
     add_watch_qemu();
     add_pcap();
     add_completion();
@@ -277,6 +278,20 @@ class Parser {
     });
     verb->add_option("--timeout", timeout_, "Give up after this time (default 30s)")
         ->check(must_be([](const std::string& text) { return parse_duration(text); }, kDurationWanted));
+  }
+
+  void add_settings() {
+    CLI::App* level = add_verb("log-level", "Show the daemon's log level, or set it until it is reloaded", [this] {
+      CallCommand command = call(ControlVerb::LogLevel);
+      if (!log_level_.empty()) command.request.log_level = parse_log_level(log_level_);
+      return command;
+    });
+    level->add_option("LEVEL", log_level_, std::string{kLogLevels})
+        ->check(must_be([](const std::string& text) { return parse_log_level(text); },
+                        "one of " + std::string{kLogLevels}));
+    add_json(level);
+    add_json(add_verb("reload", "Read the configuration again; tells what needs a restart",
+                      [] { return call(ControlVerb::Reload); }));
   }
 
   void add_watch_qemu() {

@@ -74,8 +74,8 @@ class Runner {
 
   ExitStatus operator()(const UpCommand& command) {
     DaemonOptions options = find_daemon(command.config);
-    if (command.listen) options.config.listen = *command.listen;
-    if (command.log_level) options.config.log_level = *command.log_level;
+    options.overrides = {.listen = command.listen, .log_level = command.log_level};
+    options.overrides.apply(options.config);
     run_daemon(options);
     return ExitStatus::Ok;
   }
@@ -102,7 +102,7 @@ class Runner {
     const ControlResponse response = client.call(command.request, asks_network ? kLookupCallTimeout : kCallTimeout);
     if (arguments_.json && !response.data.empty()) {
       console_.out << response.data << '\n';
-    } else if (response.status == ExitStatus::Ok) {
+    } else if (response.status == ExitStatus::Ok || (verb == ControlVerb::Reload && !response.data.empty())) {
       console_.out << render(verb, response.data, {.style = console_.style, .counters = command.counters});
     }
     if (response.status != ExitStatus::Ok) {
@@ -158,7 +158,7 @@ class Runner {
 
   ExitStatus operator()(const WatchQemuCommand& command) {
     const std::string network = choose_running_network();
-    Log log{command.log_level.value_or(LogLevel::Info)};
+    Log log{command.log_level.value_or(LogLevel::Info), network};
     watch_qemu({.qmp = command.socket, .control = paths_.socket_file(network), .network = network}, log);
     return ExitStatus::Ok;
   }
@@ -222,6 +222,7 @@ class Runner {
     return {.network = network,
             .config_file = file,
             .config = load_config(file, paths_.credential_file(network)),
+            .overrides = {},
             .paths = paths_};
   }
 

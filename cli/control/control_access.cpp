@@ -16,6 +16,8 @@ ControlRight right_for(ControlVerb verb) {
     case ControlVerb::Release:
     case ControlVerb::Prepare:
     case ControlVerb::Stopped: return ControlRight::Claim;
+    case ControlVerb::LogLevel:
+    case ControlVerb::Reload:
     case ControlVerb::Down: return ControlRight::Administer;
   }
   return ControlRight::Administer;

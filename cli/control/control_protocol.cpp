@@ -20,6 +20,8 @@ constexpr std::array<std::pair<ControlVerb, std::string_view>, kControlVerbs> kV
     {ControlVerb::Release, "release"},
     {ControlVerb::Prepare, "prepare"},
     {ControlVerb::Stopped, "stopped"},
+    {ControlVerb::LogLevel, "log-level"},
+    {ControlVerb::Reload, "reload"},
     {ControlVerb::Down, "down"},
 }};
 
@@ -73,6 +75,13 @@ class ArgumentReader {
       if (!ip) return complain("ips must hold IP addresses");
       to.push_back(*ip);
     }
+  }
+
+  void read_log_level(std::optional<LogLevel>& to) {
+    const Json text = take("level");
+    if (text.is_null()) return;
+    if (text.is_string()) to = parse_log_level(text.get_ref<const std::string&>());
+    if (!to) complain("level must be one of " + std::string{kLogLevels});
   }
 
   void read_count(const char* name, std::optional<std::uint64_t>& to) {
@@ -151,6 +160,7 @@ std::string encode_request(const ControlRequest& request) {
     arguments["ips"] = std::move(ips);
   }
   if (request.verb == ControlVerb::Stopped && request.delivered) arguments["delivered"] = *request.delivered;
+  if (request.verb == ControlVerb::LogLevel && request.log_level) arguments["level"] = to_string(*request.log_level);
   Json object = Json::object();
   object["verb"] = to_string(request.verb);
   object["args"] = std::move(arguments);
@@ -177,7 +187,9 @@ DecodedRequest decode_request(std::string_view line) {
     case ControlVerb::Peers:
     case ControlVerb::Vms:
     case ControlVerb::Watch:
+    case ControlVerb::Reload:
     case ControlVerb::Down: break;
+    case ControlVerb::LogLevel: reader.read_log_level(request.log_level); break;
     case ControlVerb::Lookup:
       reader.read_address(request.address);
       reader.read_flag("refresh", request.refresh);

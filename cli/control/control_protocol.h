@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/base/failure.h"
+#include "cli/base/log.h"
 #include "core/base/address.h"
 
 namespace rove {
@@ -19,8 +20,22 @@ namespace rove {
 inline constexpr std::size_t kRequestSizeMax = std::size_t{64} << 10;   // longer lines end the connection
 inline constexpr std::size_t kResponseSizeMax = std::size_t{64} << 20;  // what a client takes; vms of a full table
 
-enum class ControlVerb { Status, Peers, Vms, Lookup, Timeline, Watch, Claim, Release, Prepare, Stopped, Down };
-inline constexpr std::size_t kControlVerbs = 11;
+enum class ControlVerb {
+  Status,
+  Peers,
+  Vms,
+  Lookup,
+  Timeline,
+  Watch,
+  Claim,
+  Release,
+  Prepare,
+  Stopped,
+  LogLevel,
+  Reload,
+  Down
+};
+inline constexpr std::size_t kControlVerbs = 13;
 
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 
@@ -33,6 +48,7 @@ struct ControlRequest {
   std::string port{};          // Prepare: the device to which it will come; empty: not known
   // Stopped: its guest got the frames up to this one, as its port counts them; nullopt: that will follow at once.
   std::optional<std::uint64_t> delivered{};
+  std::optional<rove::LogLevel> log_level{};  // LogLevel: the new one; nullopt: only tell it
 
   bool operator==(const ControlRequest&) const = default;
 };

@@ -1,6 +1,6 @@
 // Every input only wakes the loop; all work is done in turns:
 //
-//   worker, DHT, resolver, control socket (one eventfd) · netlink · signals · timer
+//   worker, DHT, resolver, control socket, metrics (one eventfd) · netlink · signals · timer
 //        └─► turn: clocks → inputs, bounded → timeouts → outputs → housekeeping → sleep until the next deadline
 #include "cli/daemon/control_loop.h"
 
@@ -26,6 +26,8 @@
 #include "cli/daemon/offload_report.h"
 #include "cli/daemon/operator_desk.h"
 #include "cli/daemon/service_notify.h"
+#include "cli/daemon/settings_desk.h"
+#include "cli/daemon/watchdog.h"
 #include "cli/report/report.h"
 #include "tap/clock.h"
 #include "tap/network_namespace.h"
@@ -39,6 +41,7 @@ constexpr std::chrono::milliseconds kStartingTurn{50};  // … while not usable 
 constexpr std::chrono::milliseconds kGoodbyeTime{300};  // for withdrawals and closes to leave this host
 constexpr std::chrono::hours kExpiryWarning{14 * 24};   // a certificate with less left is a problem
 constexpr std::chrono::seconds kStartExtension{120};    // asked of the service manager while not usable
+constexpr MacAddress kOwnEcho{};                        // no VM's: an echo for the watchdog
 
 // Calls back whenever a descriptor that somebody else owns is readable.
 class ReadableWatch {
@@ -75,13 +78,21 @@ struct ControlLoop::Impl {
             [this](const MacAddress& vm, std::optional<std::uint64_t> delivered) {
               if (p.capture != nullptr) p.capture->note_stop(vm, delivered);
             },
-            [this](const MacAddress& vm, const std::string& port) { return find_port(vm, port); }),
+            [this](const MacAddress& vm, const std::string& port) { return find_port(vm, port); },
+            [this](const ControlRequest& request) {
+              return request.verb == ControlVerb::Reload ? reload() : settings.handle_log_level(request);
+            }),
+        settings(parts.log,
+                 Reloader{parts.options.config_file, parts.options.paths.credential_file(parts.options.network),
+                          parts.options.overrides, parts.options.config}),
+        watchdog(watchdog_interval()),
         timer(parts.io),
         signals(parts.io, SIGTERM, SIGINT, SIGHUP) {
     watch(p.wake.fd(), [this] { p.wake.drain(); });
     watch(p.underlay.fd(), [this] { addresses_changed = true; });
     if (p.fdb != nullptr) watch(p.fdb->fd(), [] {});
     wait_for_signal();
+    prepare_reload();
   }
 
   // The interface index; it is followed from now on. 0: the VM is expected on a port of another bridge, or on what is
@@ -125,7 +136,8 @@ struct ControlLoop::Impl {
     signals.async_wait([this](std::error_code error, int number) {
       if (error) return;  // cancelled: `this` may be gone
       if (number == SIGHUP) {
-        reload_log_level();
+        hung_up = true;
+        request_turn();
       } else if (!stop_reason.empty()) {
         p.io.stop();  // asked twice: no goodbyes
       } else {
@@ -136,15 +148,34 @@ struct ControlLoop::Impl {
     });
   }
 
-  void reload_log_level() {
-    try {
-      const DaemonConfig config = load_config(p.options.config_file, p.options.config.credential);
-      p.log.set_level(config.log_level);
-      p.log.write(LogLevel::Info, "reloaded",
-                  {{"log_level", std::string{to_string(config.log_level)}}, {"other_keys", "at the next start"}});
-    } catch (const std::exception& error) {
-      p.log.write(LogLevel::Warn, "not-reloaded", {{"reason", error.what()}});
-    }
+  // ---- settings --------------------------------------------------------------------------------
+
+  void prepare_reload() {
+    Reloader& reloader = settings.reloader();
+    reloader.set_apply("log_level", [this](const DaemonConfig& wanted) { p.log.set_level(wanted.log_level); });
+    reloader.set_apply("endpoints", [this](const DaemonConfig& wanted) {
+      if (p.underlay.set_endpoints(wanted.endpoints)) take_endpoints(read_clocks());
+    });
+    reloader.set_apply("bootstrap", [this](const DaemonConfig& wanted) {
+      p.underlay.set_bootstrap(choose_bootstrap(wanted, p.identity.credential.network.bootstrap, p.log));
+      p.location.set_bootstrap(p.underlay.bootstrap_addresses());
+    });
+    reloader.set_apply(
+        "metrics", [this](const DaemonConfig& wanted) { p.metrics.set_address(wanted.metrics, wanted.control_group); });
+    const auto set_access = [this](const DaemonConfig& wanted) {
+      p.control.set_access(wanted.control_group, wanted.group_may_claim);
+      p.metrics.set_group(wanted.control_group);
+    };
+    reloader.set_apply("control.group", set_access);
+    reloader.set_apply("control.group_may_claim", set_access);
+  }
+
+  // A manager that has not heard of readiness yet must not take this for it.
+  ControlResponse reload() {
+    if (ready) notify_reloading();
+    ControlResponse response = settings.reload();
+    if (ready) notify_ready(status_line);
+    return response;
   }
 
   // Several causes, one turn.
@@ -160,6 +191,7 @@ struct ControlLoop::Impl {
     turn_pending = false;
     const Now now = read_clocks();
     take_worker_events(now);
+    if (std::exchange(hung_up, false)) (void)reload();  // it has logged the outcome
     take_requests(now);
     take_location(now);
     take_bridge_events(now);
@@ -169,6 +201,7 @@ struct ControlLoop::Impl {
     desk.handle_timeout(now);
     event_log.handle_timeout(now.steady);
     check_worker();
+    p.metrics.serve([&] { return make_status(now); });
     if (!stopping_until && (desk.stop_requested() || !stop_reason.empty())) begin_stop(now);
     flush(now);
     keep_house(now);
@@ -185,7 +218,14 @@ struct ControlLoop::Impl {
     }
     if (worker_events.size() == kInputsPerTurn) request_turn();
     read_bridge_events();
-    for (WorkerEvent& event : worker_events) p.node.handle_worker_event(now, std::move(event));
+    for (WorkerEvent& event : worker_events) {
+      const auto* echoed = std::get_if<Echoed>(&event);
+      if (echoed != nullptr && echoed->vm == kOwnEcho) {
+        if (watchdog.handle_echo(now.steady)) notify_alive();
+      } else {
+        p.node.handle_worker_event(now, std::move(event));
+      }
+    }
     worker_events.clear();
   }
 
@@ -266,17 +306,21 @@ struct ControlLoop::Impl {
   }
 
   void take_underlay(Now now) {
-    if (std::exchange(addresses_changed, false) && p.underlay.handle_address_change()) {
-      p.log.write(LogLevel::Info, "endpoints-changed", {{"ep", join(p.underlay.endpoints())}});
-      p.node.handle_endpoints(now, p.underlay.endpoints());
-    }
+    if (std::exchange(addresses_changed, false) && p.underlay.handle_address_change()) take_endpoints(now);
     if (auto bootstrap = p.underlay.poll_bootstrap(now.steady)) {
       p.log.write(LogLevel::Debug, "bootstrap-resolved", {{"ep", join(*bootstrap)}});
       p.location.set_bootstrap(std::move(*bootstrap));
     }
   }
 
+  void take_endpoints(Now now) {
+    p.log.write(LogLevel::Info, "endpoints-changed", {{"ep", join(p.underlay.endpoints())}});
+    p.node.handle_endpoints(now, p.underlay.endpoints());
+  }
+
   void flush(Now now) {
+    // One that finds no room is asked again.
+    if (watchdog.poll_question(now.steady)) (void)p.worker.post(Echo{kOwnEcho});
     while (auto result = p.node.poll_lookup()) desk.handle_lookup_result(now, *result);  // may ask for more
     change_bridge(now);
     while (auto datagram = p.node.poll_transmit(now)) {
@@ -301,7 +345,8 @@ struct ControlLoop::Impl {
 
   void sleep(Now now) {
     TimePoint deadline = now.steady + (ready ? Duration{kIdleTurn} : Duration{kStartingTurn});
-    for (const auto& other : {p.node.poll_timeout(), desk.poll_timeout(), stopping_until}) {
+    const std::optional<TimePoint> question{watchdog.poll_timeout()};
+    for (const auto& other : {p.node.poll_timeout(), desk.poll_timeout(), stopping_until, question}) {
       if (other) deadline = std::min(deadline, *other);
     }
     timer.expires_after(std::max(Duration{0}, deadline - now.steady));
@@ -333,16 +378,35 @@ struct ControlLoop::Impl {
   }
 
   void tell_readiness(Now now, const NodeStatus& status) {
-    if (ready) return;
+    if (ready) {
+      std::string line = describe(now, status);
+      if (line == status_line) return;
+      status_line = std::move(line);
+      return notify_status(status_line);
+    }
     if (is_usable(status)) {
       ready = true;
       p.log.write(LogLevel::Info, "usable", {{"nodes", std::to_string(status.location.nodes)}});
-      notify_ready(is_lone(status) ? "usable, no other node is known" : "usable");
+      status_line = describe(now, status);
+      notify_ready(status_line);
     } else if (now.steady >= next_extension) {
       next_extension = now.steady + kStartExtension / 2;
       notify_starting("no other node answers yet", kStartExtension);
     }
   }
+
+  // What `systemctl status` shows.
+  [[nodiscard]] std::string describe(Now now, const NodeStatus& status) const {
+    if (!packets_move(now)) return "not usable: the packet path stands still";
+    if (!is_usable(status)) return "not usable: no other node answers";
+    std::string line = "usable";
+    if (is_lone(status)) line += ", no other node is known";
+    line += ": " + std::to_string(status.peers_up) + " peers up, " + std::to_string(status.vms_local) + " VMs here";
+    if (!status.conflicts.empty()) line += ", " + std::to_string(status.conflicts.size()) + " in conflict";
+    return line;
+  }
+
+  [[nodiscard]] bool packets_move(Now now) const { return watchdog.overdue(now.steady) < Watchdog::kPatience; }
 
   // Nobody to connect to: no bootstrap node but ourselves, and none remembered or met.
   [[nodiscard]] bool is_lone(const NodeStatus& status) const {
@@ -376,10 +440,12 @@ struct ControlLoop::Impl {
                         .inner_mtu = p.identity.credential.network.inner_mtu,
                         .host = p.host,
                         .problems = {},
+                        .packet_path_overdue = watchdog.overdue(now.steady),
                         .counters = {}};
     report.lone = is_lone(report.node);
-    report.usable = is_usable(report.node);
-    report.problems = find_problems(report);
+    const bool is_reached = is_usable(report.node);
+    report.usable = is_reached && packets_move(now);
+    report.problems = find_problems(report, is_reached);
     const WorkerCounters worker = p.worker.counters();
     OffloadState in_use = p.offloads;
     in_use.tap = p.worker.tap_offloads();
@@ -387,6 +453,7 @@ struct ControlLoop::Impl {
     report.host.offloads = describe_offloads(in_use);
     const DhtCounters dht = p.location.counters();
     const ControlCounters& control = p.control.counters();
+    const MetricsCounters metrics = p.metrics.counters();
     report.counters = {{"packets", packet_counters(worker.forwarder)},
                        {"drops", drop_counters(worker.forwarder)},
                        {"offloads", offload_counters(p.worker.tap_offloads(), p.worker.udp_offloads())},
@@ -407,14 +474,21 @@ struct ControlLoop::Impl {
                          {"control_malformed", control.malformed},
                          {"control_clients_refused", control.clients_refused},
                          {"watchers_refused", control.watchers_refused},
-                         {"watch_events_lost", control.watch_events_lost}}}};
+                         {"watch_events_lost", control.watch_events_lost},
+                         {"metrics_requests", metrics.requests},
+                         {"metrics_refused", metrics.refused},
+                         {"metrics_clients_refused", metrics.clients_refused},
+                         {"metrics_unanswered", metrics.unanswered}}}};
     if (p.capture != nullptr) report.counters.emplace_back("capture", capture_counters(p.capture->counters()));
     return report;
   }
 
-  [[nodiscard]] std::vector<std::string> find_problems(const StatusReport& report) const {
+  [[nodiscard]] std::vector<std::string> find_problems(const StatusReport& report, bool is_reached) const {
     std::vector<std::string> problems = p.underlay.problems();
-    if (!report.usable) problems.emplace_back("no other node answers: only what is known already can be reached");
+    if (report.packet_path_overdue >= Watchdog::kPatience) {  // the cause of many others
+      problems.insert(problems.begin(), "the packet path stands still: no frame is moved");
+    }
+    if (!is_reached) problems.emplace_back("no other node answers: only what is known already can be reached");
     if (report.certificate_not_after <= report.now) {
       problems.emplace_back("this node's certificate has expired: peers refuse it");
     } else if (report.certificate_not_after - report.now < kExpiryWarning) {
@@ -440,6 +514,8 @@ struct ControlLoop::Impl {
   std::deque<FdbEvent> bridge_events;
   OffloadReport offloads;
   OperatorDesk desk;
+  SettingsDesk settings;
+  Watchdog watchdog;
   asio::steady_timer timer;
   asio::signal_set signals;
   std::vector<std::unique_ptr<ReadableWatch>> watches;
@@ -452,7 +528,9 @@ struct ControlLoop::Impl {
   std::string worker_failure;  // why the packet path ended by itself
   bool turn_pending = false;
   bool addresses_changed = false;
-  bool ready = false;  // usable, and the service manager knows
+  bool hung_up = false;     // SIGHUP: the configuration is to be read again
+  std::string status_line;  // that the service manager was told last
+  bool ready = false;       // usable, and the service manager knows
   std::uint64_t commands_lost = 0;
   std::uint64_t datagrams_unsent = 0;
 };

@@ -11,6 +11,7 @@
 #include "cli/control/control_server.h"
 #include "cli/daemon/daemon.h"
 #include "cli/daemon/offload_reason.h"
+#include "cli/daemon/metrics_service.h"
 #include "cli/daemon/state_keeper.h"
 #include "cli/daemon/underlay.h"
 #include "cli/report/report.h"
@@ -37,9 +38,10 @@ struct ControlLoopParts {
   const DaemonOptions& options;
   Log& log;
   asio::io_context& io;
-  const WakeSignal& wake;  // worker, DHT, resolver and control socket notify it
+  const WakeSignal& wake;  // worker, DHT, resolver, control socket and metrics notify it
   const NodeCredential& identity;
   ControlServer& control;
+  MetricsService& metrics;
   RequestQueue& requests;
   StateKeeper& state;
   Underlay& underlay;

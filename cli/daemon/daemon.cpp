@@ -17,6 +17,7 @@
 #include "cli/config/enrolment.h"
 #include "cli/control/control_server.h"
 #include "cli/daemon/control_loop.h"
+#include "cli/daemon/metrics_service.h"
 #include "cli/daemon/priority.h"
 #include "cli/daemon/state_keeper.h"
 #include "cli/daemon/underlay.h"
@@ -35,20 +36,6 @@
 
 namespace rove {
 namespace {
-
-// The configuration's bootstrap nodes or, when it has none, the credential's.
-std::vector<HostPort> choose_bootstrap(const DaemonConfig& config, const NetworkSettings& network, Log& log) {
-  if (!config.bootstrap.empty()) return config.bootstrap;
-  std::vector<HostPort> bootstrap;
-  for (const std::string& text : network.bootstrap) {
-    if (const auto host_port = parse_host_port(text)) {
-      bootstrap.push_back(*host_port);
-    } else {
-      log.write(LogLevel::Warn, "bootstrap-skipped", {{"name", text}, {"reason", "not HOST:PORT"}});
-    }
-  }
-  return bootstrap;
-}
 
 DhtConfig make_dht_config(const NodeCredential& identity, const NodeState& state, const Underlay& underlay,
                           const Families& families) {
@@ -133,7 +120,7 @@ std::string start_capture(std::optional<PortCapture>& capture, Replay replay, co
 
 void run_daemon(const DaemonOptions& options) {
   const DaemonConfig& config = options.config;
-  Log log{config.log_level};
+  Log log{config.log_level, options.network};
   SystemRandom random;
   const std::string nice_problem = set_nice(config.nice);  // before any thread
 
@@ -155,6 +142,7 @@ void run_daemon(const DaemonOptions& options) {
                           requests.push_back({std::move(request), std::move(reply)});
                           wake->notify();
                         }};
+  MetricsService metrics{config, notify, log};
   const UdpCanary canary = find_udp_offloads(config, log);
   UdpSocketPair sockets = bind_underlay(config.listen, canary.offloads);
   HostReport host = describe_host(sockets);
@@ -169,7 +157,8 @@ void run_daemon(const DaemonOptions& options) {
   if (tap.bridge_ifindex != 0) fdb.emplace(tap.bridge_ifindex);
 
   StateKeeper state{StateStore{options.paths.state_file(options.network)}, log, read_clocks()};
-  Underlay underlay{config, choose_bootstrap(config, network, log), network.subnets, tap.ifindex, families, wake};
+  Underlay underlay{config, choose_bootstrap(config, network.bootstrap, log), network.subnets, tap.ifindex, families,
+                    wake};
   DhtLocation location{make_dht_config(identity, state.loaded(), underlay, families), notify};
   std::optional<PortCapture> capture;
   std::string capture_problem;
@@ -195,6 +184,7 @@ void run_daemon(const DaemonOptions& options) {
                     .wake = *wake,
                     .identity = identity,
                     .control = control,
+                    .metrics = metrics,
                     .requests = requests,
                     .state = state,
                     .underlay = underlay,

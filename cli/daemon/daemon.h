@@ -11,8 +11,9 @@ namespace rove {
 
 struct DaemonOptions {
   std::string network;
-  std::filesystem::path config_file;  // read again on SIGHUP, for its log level
-  DaemonConfig config;
+  std::filesystem::path config_file;  // read again by `rove reload` and on SIGHUP
+  DaemonConfig config;                // of the file, with the overrides
+  ConfigOverrides overrides{};
   Paths paths;
 };
 

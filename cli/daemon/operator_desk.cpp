@@ -29,11 +29,12 @@ ControlResponse response_to(const LookupResult& result) {
 }  // namespace
 
 OperatorDesk::OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop,
-                           FindPort find_port)
+                           FindPort find_port, ChangeSettings change_settings)
     : node_(node),
       make_status_(std::move(make_status)),
       note_stop_(std::move(note_stop)),
-      find_port_(std::move(find_port)) {}
+      find_port_(std::move(find_port)),
+      change_settings_(std::move(change_settings)) {}
 
 void OperatorDesk::handle_request(Now now, const ControlRequest& request, ControlServer::Reply reply) {
   switch (request.verb) {
@@ -52,6 +53,8 @@ void OperatorDesk::handle_request(Now now, const ControlRequest& request, Contro
       note_stop_(request.mac, request.delivered);
       node_.handle_stopped(now, request.mac, request.delivered.has_value());
       return reply(data_of(report_stopped(request.mac)));
+    case ControlVerb::LogLevel:
+    case ControlVerb::Reload: return reply(change_settings_(request));
     case ControlVerb::Down: stop_requested_ = true; return reply(data_of(report_down()));
   }
 }

@@ -28,8 +28,12 @@ class OperatorDesk {
   // not replayed.
   using FindPort = std::function<unsigned(const MacAddress& vm, const std::string& port)>;
 
+  // Answers LogLevel and Reload.
+  using ChangeSettings = std::function<ControlResponse(const ControlRequest&)>;
+
   // `node` must outlive it. `make_status` is asked for each status request.
-  OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop, FindPort find_port);
+  OperatorDesk(Node& node, std::function<StatusReport(Now)> make_status, NoteStop note_stop, FindPort find_port,
+               ChangeSettings change_settings);
 
   void handle_request(Now now, const ControlRequest& request, ControlServer::Reply reply);
   void handle_lookup_result(Now now, const LookupResult& result);
@@ -60,6 +64,7 @@ class OperatorDesk {
   std::function<StatusReport(Now)> make_status_;
   NoteStop note_stop_;
   FindPort find_port_;
+  ChangeSettings change_settings_;
   std::map<LookupTicket, PendingLookup> lookups_;
   bool stop_requested_ = false;
 };

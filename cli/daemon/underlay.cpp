@@ -72,6 +72,19 @@ std::vector<Endpoint> filter_bootstrap(const std::vector<Endpoint>& bootstrap, c
   return kept;
 }
 
+std::vector<HostPort> choose_bootstrap(const DaemonConfig& config, const std::vector<std::string>& enrolled, Log& log) {
+  if (!config.bootstrap.empty()) return config.bootstrap;
+  std::vector<HostPort> bootstrap;
+  for (const std::string& text : enrolled) {
+    if (const auto host_port = parse_host_port(text)) {
+      bootstrap.push_back(*host_port);
+    } else {
+      log.write(LogLevel::Warn, "bootstrap-skipped", {{"name", text}, {"reason", "not HOST:PORT"}});
+    }
+  }
+  return bootstrap;
+}
+
 Underlay::Underlay(const DaemonConfig& config, std::vector<HostPort> bootstrap, std::vector<Prefix> subnets,
                    unsigned tap_ifindex, const Families& families, std::shared_ptr<const WakeSignal> wake)
     : config_(config),
@@ -80,7 +93,9 @@ Underlay::Underlay(const DaemonConfig& config, std::vector<HostPort> bootstrap, 
       families_(families),
       endpoints_(find_endpoints()),
       bootstrap_(std::move(bootstrap)),
-      resolver_(bootstrap_, std::move(wake)) {}
+      wake_(std::move(wake)) {
+  resolver_.emplace(bootstrap_, wake_);
+}
 
 std::vector<Endpoint> Underlay::find_endpoints() const {
   return choose_endpoints(config_, underlay_addresses(subnets_, {tap_ifindex_}), families_);
@@ -95,7 +110,21 @@ std::vector<Endpoint> Underlay::bootstrap_addresses() const {
 }
 
 bool Underlay::handle_address_change() {
-  if (!monitor_.poll_changed()) return false;
+  return monitor_.poll_changed() && refresh_endpoints();
+}
+
+bool Underlay::set_endpoints(std::vector<Endpoint> configured) {
+  config_.endpoints = std::move(configured);
+  return refresh_endpoints();
+}
+
+void Underlay::set_bootstrap(std::vector<HostPort> bootstrap) {
+  bootstrap_ = std::move(bootstrap);
+  resolver_.emplace(bootstrap_, wake_);
+  resolved_.reset();
+}
+
+bool Underlay::refresh_endpoints() {
   std::vector<Endpoint> endpoints = find_endpoints();
   if (endpoints == endpoints_) return false;
   endpoints_ = std::move(endpoints);
@@ -103,11 +132,11 @@ bool Underlay::handle_address_change() {
 }
 
 void Underlay::handle_timeout(TimePoint now, bool connected) {
-  resolver_.handle_timeout(now, connected);
+  resolver_->handle_timeout(now, connected);
 }
 
 std::optional<std::vector<Endpoint>> Underlay::poll_bootstrap(TimePoint now) {
-  auto resolved = resolver_.poll_resolved(now);
+  auto resolved = resolver_->poll_resolved(now);
   if (!resolved) return std::nullopt;
   resolved_ = std::move(resolved);
   std::vector<Endpoint> all;

@@ -37,6 +37,10 @@ struct Families {
                                                      const std::vector<Endpoint>& own,
                                                      const std::vector<Prefix>& subnets);
 
+// The configuration's bootstrap nodes or, when it has none, those of the enrolment file.
+[[nodiscard]] std::vector<HostPort> choose_bootstrap(const DaemonConfig& config,
+                                                     const std::vector<std::string>& enrolled, Log& log);
+
 // Follows the host's addresses and the bootstrap nodes' names. Control thread.
 class Underlay {
  public:
@@ -52,6 +56,11 @@ class Underlay {
   // True when the endpoints are others than before.
   [[nodiscard]] bool handle_address_change();
 
+  // Other endpoints in the configuration; empty: those that are found. True when they are others than before.
+  [[nodiscard]] bool set_endpoints(std::vector<Endpoint> configured);
+  // Other bootstrap nodes; poll_bootstrap() has their endpoints when their names are resolved.
+  void set_bootstrap(std::vector<HostPort> bootstrap);
+
   // Resolves names when that is due.
   void handle_timeout(TimePoint now, bool connected);
   // The bootstrap nodes' endpoints, whenever they are known or known anew.
@@ -64,6 +73,7 @@ class Underlay {
 
  private:
   [[nodiscard]] std::vector<Endpoint> find_endpoints() const;
+  [[nodiscard]] bool refresh_endpoints();
 
   DaemonConfig config_;
   std::vector<Prefix> subnets_;
@@ -72,7 +82,8 @@ class Underlay {
   AddressMonitor monitor_;
   std::vector<Endpoint> endpoints_;
   std::vector<HostPort> bootstrap_;
-  NameResolver resolver_;
+  std::shared_ptr<const WakeSignal> wake_;
+  std::optional<NameResolver> resolver_;               // always there
   std::optional<std::vector<ResolvedName>> resolved_;  // by the last round
 };
 

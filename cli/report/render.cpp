@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/base/failure.h"
+#include "cli/report/reload_report.h"
 
 namespace rove {
 namespace {
@@ -230,6 +231,8 @@ std::string render_object(ControlVerb verb, const Json& answer, const RenderOpti
     case ControlVerb::Claim: return clean_cell(answer.at("mac").get<std::string>()) + " claimed\n";
     case ControlVerb::Release: return render_release(answer);
     case ControlVerb::Prepare: return render_prepare(answer);
+    case ControlVerb::LogLevel: return render_log_level(answer);
+    case ControlVerb::Reload: return render_reload(answer, options.style);
     case ControlVerb::Stopped:
     case ControlVerb::Down: return {};
   }

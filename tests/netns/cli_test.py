@@ -458,7 +458,7 @@ class Stage2Daemons(Case):
             file.seek(0)
             file.write('log_level = "debug"\n' + text)
         self.b.daemon.send_signal(signal.SIGHUP)
-        self.assertTrue(wait_for(lambda: "reloaded log_level=debug" in self.b.log()), self.b.log())
+        self.assertTrue(wait_for(lambda: "reloaded key=log_level from=info to=debug" in self.b.log()), self.b.log())
         with open(path, "w", encoding="utf-8") as file:
             file.write("log_level = 7\n")
         self.b.daemon.send_signal(signal.SIGHUP)

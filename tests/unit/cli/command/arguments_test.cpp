@@ -251,4 +251,13 @@ TEST_CASE("parse_arguments: doctor, netcheck and bugreport") {
   CHECK(refused({"bugreport", "--json"}).status == ExitStatus::Usage);
 }
 
+TEST_CASE("parse_arguments: log-level shows or sets, reload takes nothing") {
+  CHECK(command_of<CallCommand>({"log-level"}).request.verb == ControlVerb::LogLevel);
+  CHECK_FALSE(command_of<CallCommand>({"log-level"}).request.log_level.has_value());
+  CHECK(command_of<CallCommand>({"log-level", "debug"}).request.log_level == LogLevel::Debug);
+  CHECK(refused({"log-level", "loud"}).status == ExitStatus::Usage);
+  CHECK(command_of<CallCommand>({"reload"}).request.verb == ControlVerb::Reload);
+  CHECK(refused({"reload", "now"}).status == ExitStatus::Usage);
+}
+
 }  // namespace rove

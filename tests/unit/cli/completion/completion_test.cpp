@@ -113,6 +113,7 @@ TEST_CASE("value_source_of: what exists is offered, what is new is not") {
   CHECK(source_of("release").text == "macs");
   CHECK(source_of("join").kind == ValueSource::Kind::Files);
   CHECK(source_of("completion").text == "bash zsh fish");
+  CHECK(source_of("log-level").text == "error warn info debug");
   CHECK(value_source_of("up", option_of(verb_of(line, "up").options, "--log-level")).text == "error warn info debug");
 }
 

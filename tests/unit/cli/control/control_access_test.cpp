@@ -29,8 +29,8 @@ TEST_CASE("control access: members of the group may read, by primary or suppleme
                                    ControlVerb::Timeline, ControlVerb::Watch}) {
       CHECK(may(peer, kPolicy, verb));
     }
-    for (const ControlVerb verb :
-         {ControlVerb::Claim, ControlVerb::Release, ControlVerb::Prepare, ControlVerb::Stopped, ControlVerb::Down}) {
+    for (const ControlVerb verb : {ControlVerb::Claim, ControlVerb::Release, ControlVerb::Prepare, ControlVerb::Stopped,
+                                   ControlVerb::Down, ControlVerb::LogLevel, ControlVerb::Reload}) {
       CHECK_FALSE(may(peer, kPolicy, verb));
     }
   }
@@ -46,6 +46,8 @@ TEST_CASE("control access: members may claim when the configuration says so, but
   CHECK(may(peer, policy, ControlVerb::Prepare));
   CHECK(may(peer, policy, ControlVerb::Stopped));
   CHECK_FALSE(may(peer, policy, ControlVerb::Down));
+  CHECK_FALSE(may(peer, policy, ControlVerb::LogLevel));
+  CHECK_FALSE(may(peer, policy, ControlVerb::Reload));
 }
 
 TEST_CASE("control access: anybody else may nothing, whatever the socket's mode") {

@@ -24,6 +24,14 @@ std::vector<ControlRequest> every_request() {
       {.verb = ControlVerb::Prepare, .address = *parse_ip("10.0.0.1"), .refresh = false, .mac = {}, .ips = {}},
       {.verb = ControlVerb::Stopped, .address = {}, .refresh = false, .mac = kMac, .ips = {}},
       {.verb = ControlVerb::Stopped, .address = {}, .refresh = false, .mac = kMac, .ips = {}, .delivered = 1ULL << 60},
+      {.verb = ControlVerb::LogLevel, .address = {}, .refresh = false, .mac = {}, .ips = {}},
+      {.verb = ControlVerb::LogLevel,
+       .address = {},
+       .refresh = false,
+       .mac = {},
+       .ips = {},
+       .log_level = LogLevel::Warn},
+      {.verb = ControlVerb::Reload, .address = {}, .refresh = false, .mac = {}, .ips = {}},
       {.verb = ControlVerb::Down, .address = {}, .refresh = false, .mac = {}, .ips = {}},
   };
 }
@@ -50,6 +58,15 @@ TEST_CASE("control request: the line is as documented") {
         R"({"verb":"claim","args":{"mac":"02:00:5e:10:00:01","ips":["10.77.0.5"]}})");
   CHECK(encode_request(every_request()[14]) ==
         R"({"verb":"stopped","args":{"mac":"02:00:5e:10:00:01","delivered":1152921504606846976}})");
+}
+
+TEST_CASE("control request: a log level is one of four words, or left out") {
+  CHECK(encode_request(every_request()[16]) == R"({"verb":"log-level","args":{"level":"warn"}})");
+  CHECK(decode_request(R"({"verb":"log-level"})").request.has_value());
+  CHECK(decode_request(R"({"verb":"log-level","args":{"level":"loud"}})").error ==
+        "level must be one of error, warn, info, debug");
+  CHECK_FALSE(decode_request(R"({"verb":"log-level","args":{"level":7}})").request.has_value());
+  CHECK_FALSE(decode_request(R"({"verb":"reload","args":{"level":"warn"}})").request.has_value());
 }
 
 TEST_CASE("control request: args may be missing where the verb needs none") {

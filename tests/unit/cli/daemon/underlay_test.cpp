@@ -75,4 +75,31 @@ TEST_CASE("bind_underlay: a port that is taken is told with the option that chan
   }
 }
 
+TEST_CASE("choose_bootstrap: the configuration's nodes, else those of the enrolment file that make sense") {
+  Log log{LogLevel::Error};
+  DaemonConfig config;
+
+  CHECK(choose_bootstrap(config, {"boot.example.org:1", "no port:x"}, log) ==
+        std::vector<HostPort>{{"boot.example.org", 1}});
+  config.bootstrap = {{"10.1.0.9", 7683}};
+  CHECK(choose_bootstrap(config, {"boot.example.org:1"}, log) == config.bootstrap);
+}
+
+TEST_CASE("Underlay: endpoints and bootstrap nodes can be others while it runs") {
+  const auto wake = std::make_shared<WakeSignal>();
+  DaemonConfig config;
+  config.endpoints = {endpoint("203.0.113.7:9")};
+  Underlay underlay{config, {{"10.1.0.9", 7683}}, {}, 0, {.v4 = true, .v6 = true}, wake};
+
+  CHECK_FALSE(underlay.set_endpoints({endpoint("203.0.113.7:9")}));
+  CHECK(underlay.set_endpoints({endpoint("203.0.113.8:9")}));
+  CHECK(underlay.endpoints() == std::vector<Endpoint>{endpoint("203.0.113.8:9")});
+
+  CHECK(underlay.bootstrap_addresses() == std::vector<Endpoint>{endpoint("10.1.0.9:7683")});
+  underlay.set_bootstrap({{"10.1.0.10", 7683}});
+  CHECK(underlay.bootstrap_addresses() == std::vector<Endpoint>{endpoint("10.1.0.10:7683")});
+  underlay.set_bootstrap({});
+  CHECK_FALSE(underlay.has_bootstrap());
+}
+
 }  // namespace rove
