@@ -170,11 +170,12 @@ struct ControlLoop::Impl {
     reloader.set_apply("control.group_may_claim", set_access);
   }
 
-  // A manager that has not heard of readiness yet must not take this for it.
+  // A manager that has not heard of readiness yet must not take this for it, nor one that knows of the end.
   ControlResponse reload() {
-    if (ready) notify_reloading();
+    const bool tells = ready && !stopping_until;
+    if (tells) notify_reloading();
     ControlResponse response = settings.reload();
-    if (ready) notify_ready(status_line);
+    if (tells) notify_ready(status_line);
     return response;
   }
 
