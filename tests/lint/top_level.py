@@ -7,7 +7,7 @@ import tree
 
 ALLOWED = set(tree.FOLDERS) | {
     "CMakeLists.txt", "CMakePresets.json", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md",
-    ".ci", ".clang-format", ".clang-tidy", ".gitignore", ".git", "build",
+    ".ci", ".clang-format", ".clang-tidy", ".dockerignore", ".gitignore", ".git", "build",
 }
 REQUIRED = ALLOWED - {".git", "build"}
 
