@@ -19,16 +19,17 @@ class Experiment:
     """boot(), then move() as often as wanted, then finish(). Or boot_guest(), then for each move start_clients(),
     move() and finish(). `say` takes a line of progress; `period_ms` is that of the echo requests, `tcp_period_ms` that
     of the numbered lines; with `only6` the guest has IPv6 alone; `after_s`: how long after a move its figures go on;
-    without `watch_lookup` no processor is busy with lookups during a move."""
+    without `watch_lookup` no processor is busy with lookups during a move; `guest`: what moves, instead of a QEMU
+    guest that is made of `image`."""
 
     def __init__(self, lab, overlay, image, say, *, period_ms=PERIOD_MS, tcp_sites=("c",), tcp_period_ms=PERIOD_MS,
-                 only6=False, after_s=AFTER_S, watch_lookup=True):
+                 only6=False, after_s=AFTER_S, watch_lookup=True, guest=None):
         self._overlay, self._say = overlay, say
         self._lab, self._period_ms, self._tcp_sites, self._after_s = lab, period_ms, tcp_sites, after_s
         self._tcp_period_ms = tcp_period_ms
         self._watches = watch_lookup and overlay.has_lookup
         self.address = sites.GUEST6 if only6 else sites.GUEST4
-        self.guest = Guest(lab, image, only6=only6, watch=overlay.watch_qemu)
+        self.guest = guest or Guest(lab, image, only6=only6, watch=overlay.watch_qemu)
         self.pings, self.tcps = {}, {}
 
     def boot(self, site="a"):
@@ -38,7 +39,7 @@ class Experiment:
         self.start_clients()
 
     def boot_guest(self, site="a"):
-        self._say(f"booting the guest at {site} (QEMU, no KVM)")
+        self._say(f"booting the guest at {site} ({self.guest.kind})")
         self.guest.boot(site)
 
     def start_clients(self):
@@ -144,9 +145,9 @@ def table(moves):
     rows = [head, under]
     for move in moves:
         clients = [move["clients"][role] for role in ("source", "target", "third")]
-        after = move["lookup_correct_after_ms"]
+        downtime, after = move["qemu_downtime_ms"], move["lookup_correct_after_ms"]
         rows.append((
-            f"{move['from']} → {move['to']}", f"{move['qemu_downtime_ms']}", f"{move['paused_ms']:.0f}",
+            f"{move['from']} → {move['to']}", "–" if downtime is None else f"{downtime}", f"{move['paused_ms']:.0f}",
             *[f"{client['longest_gap_ms']:.0f}" for client in clients],
             "+".join(str(client["lost"]) for client in clients),
             "+".join(str(client["duplicated"]) for client in clients),

@@ -21,7 +21,8 @@ __all__ = ["ECHO_PORT", "MAC", "Guest", "Instance", "Move"]
 
 
 class Move:
-    """What QEMU tells of one migration; times are seconds since 1970 by QEMU's event stamps."""
+    """What QEMU tells of one migration; times are seconds since 1970 by QEMU's event stamps. `downtime_ms` is None
+    where no QEMU is."""
 
     def __init__(self, source, target, stopped, resumed, downtime_ms):
         self.source, self.target = source, target
@@ -45,6 +46,8 @@ class Guest:
     driver (gratuitous ARP) says anything after a move. With `only6` it has no IPv4 address. Another `name` makes a
     second one with the same addresses. `watch` starts what follows each QEMU: it gets the site and a QMP socket, and
     returns the Process, or None."""
+
+    kind = "QEMU, no KVM"
 
     def __init__(self, lab, image, announces=True, only6=False, name="guest", watch=lambda site, socket: None):
         self._lab, self._image, self._announces, self._only6 = lab, image, announces, only6

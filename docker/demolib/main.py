@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 
+import docker_engine
 import sites
+from compose_lab import PROGRAMS, ComposeGuest, ComposeLab, ComposeOverlay
 from experiment import Experiment, columns, route, table
 from guest_image import GuestImage
 from other_overlays import OTHERS
@@ -22,6 +24,9 @@ Shows a virtual machine that moves between three sites and keeps its connections
 Three sites in different subnets and a bootstrap node, all network namespaces of this machine, 10 ms apart one way;
 a QEMU guest is live-migrated a → b → c → a while a client at each site pings it every 10 ms and a TCP connection
 from c sends it a numbered line every 10 ms. The bootstrap node's daemon is killed after the first move.
+
+With --compose the same in containers (docker/compose.yml); what moves is a container, whose network interface is taken
+from one host's bridge and put into another's. Docker is started if it does not run, and stopped at the end.
 """
 EPILOG = "Exit status: 0 when no connection broke, no data was lost and every lookup came right; else 1."
 
@@ -50,6 +55,9 @@ def parse_arguments():
     parser = argparse.ArgumentParser(prog="docker/demo", description=DESCRIPTION, epilog=EPILOG,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--moves", type=int, default=3, metavar="N", help="how many moves (3)")
+    parser.add_argument("--compose", action="store_true", help="in containers, by docker-compose")
+    parser.add_argument("--prebuilt", metavar="DIR", help="with --compose: take the programs of this build folder, "
+                        "which must fit Debian 12, instead of compiling them in the image")
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
     parser.add_argument("--keep", action="store_true", help="leave everything running and say how to play with it")
     parser.add_argument("--stop", action="store_true", help="take down what --keep, or a killed run, left running")
@@ -58,6 +66,14 @@ def parse_arguments():
     arguments = parser.parse_args()
     if arguments.moves < 1:
         parser.error("--moves needs at least 1")
+    if arguments.compose and arguments.overlay != "rove":
+        parser.error("--compose runs rove only")
+    if arguments.prebuilt and not arguments.compose:
+        parser.error("--prebuilt goes with --compose only")
+    for program in PROGRAMS if arguments.prebuilt else ():
+        if not os.path.exists(os.path.join(arguments.prebuilt, program)):
+            parser.error(f"--prebuilt {arguments.prebuilt}: there is no {program}; type: cmake --preset release && "
+                         "cmake --build build/release --target rove wan_emulator")
     if arguments.json and not os.path.isdir(os.path.dirname(os.path.abspath(arguments.json))):
         parser.error(f"--json {arguments.json}: there is no such directory")
     return arguments
@@ -78,13 +94,14 @@ def build(say, *targets):
 
 def how_to_play(lab, overlay, site):
     print(f"\nLeft running. The guest is at site {site}; its address is {sites.GUEST4}. To play with it, as root:")
-    client = lab.namespace("client-c")
-    print(f"  ip netns exec {client} ping {sites.GUEST4}")
+    print(f"  {lab.how_to_run('client-c', f'ping {sites.GUEST4}')}")
+    for line in lab.how_to_move():
+        print(f"  {line}")
     if overlay.has_lookup:
         scripts = {host: overlay.shortcut(host) for host in sites.HOSTS}
         for verb in (f"lookup {sites.GUEST4}", "peers", "vms", "status"):
             print(f"  {scripts['b']} {verb}")
-        print(f"  (and rove-{', rove-'.join(host for host in scripts if host != 'b')} beside it for the other hosts)")
+        print(f"  ({', '.join(host for host in scripts if host != 'b')} in b's place for the other hosts)")
     print(f"Logs are in {lab.directory}. To take it all down:\n  sudo docker/demo --stop")
 
 
@@ -102,12 +119,11 @@ def verdict(moves, overlay, broken):
     return problems
 
 
-def show(lab, overlay, arguments, say, image):
+def show(lab, overlay, experiment, arguments, say):
     """The whole show; returns what went wrong, and where the guest ended up."""
     lab.build(overlay.wan_commands)
     say(f"starting the overlay ({arguments.overlay})")
     overlay.start()
-    experiment = Experiment(lab, overlay, image, say)
     experiment.boot()
     moves = []
     for number, target in enumerate(route(arguments.moves), 1):
@@ -128,19 +144,31 @@ def show(lab, overlay, arguments, say, image):
     return verdict(moves, overlay, broken), experiment.guest.site
 
 
-def run(arguments):
-    say = Progress()
+def in_namespaces(arguments, say):
+    """(lab, overlay, experiment) in network namespaces, with a QEMU guest."""
     subprocess.run([os.path.join(ROOT, "docker", "install-packages"), "build", "run", "demo"], check=True)
     build(say, "wan_emulator", *(["rove"] if arguments.overlay == "rove" else []))
     image = GuestImage(say)
     lab = sites.Lab(f"rove{os.getpid()}", os.path.join(BUILD, "tests", "support", "wan_emulator"))
+    overlay = RoveOverlay(lab, os.path.join(BUILD, "rove")) if arguments.overlay == "rove" else \
+        OTHERS[arguments.overlay](lab)
+    return lab, overlay, Experiment(lab, overlay, image, say)
+
+
+def in_containers(arguments, say):
+    """(lab, overlay, experiment) in containers."""
+    docker_engine.install(say)
+    lab = ComposeLab(f"compose{os.getpid()}", say, arguments.prebuilt)
+    overlay = ComposeOverlay(lab)
+    return lab, overlay, Experiment(lab, overlay, None, say, guest=ComposeGuest(lab))
+
+
+def run(arguments):
+    say = Progress()
+    lab, overlay, experiment = (in_containers if arguments.compose else in_namespaces)(arguments, say)
     keep = False
     try:
-        if arguments.overlay == "rove":
-            overlay = RoveOverlay(lab, os.path.join(BUILD, "rove"))
-        else:
-            overlay = OTHERS[arguments.overlay](lab)
-        problems, site = show(lab, overlay, arguments, say, image)
+        problems, site = show(lab, overlay, experiment, arguments, say)
         keep = arguments.keep
         for problem in problems:
             print(f"docker/demo: {problem}", file=sys.stderr)

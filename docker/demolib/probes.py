@@ -4,7 +4,6 @@ import os
 import time
 
 PERIOD_MS = 10
-PROBE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe_client.py")
 
 
 class Probe:
@@ -15,8 +14,7 @@ class Probe:
         self._path = lab.path(f"{kind}-{site}.events")
         if os.path.exists(self._path):  # of an earlier one, which the new one empties only once it runs
             os.unlink(self._path)
-        self._process = lab.spawn(f"client-{site}", "python3", "-B", PROBE, period_ms, kind, *arguments, self._path,
-                                  log=f"{kind}-{site}.log")
+        self._process = lab.spawn_probe(site, kind, (period_ms, kind, *arguments), self._path)
 
     def stop(self):
         self._process.stop(timeout=15)

@@ -7,14 +7,16 @@ import time
 
 
 class Process:
-    """A program in a network namespace. `ip netns exec` replaces itself by it, so the pid is the program's own."""
+    """A program in a network namespace, or in our own with None. `ip netns exec` replaces itself by it, so the pid is
+    the program's own."""
 
     def __init__(self, namespace, command, log, environment=None, stdin=None):
         self.command = [str(word) for word in command]
         self.log = log
+        prefix = ["ip", "netns", "exec", namespace] if namespace else []
         with open(log, "ab") as output:
             self._popen = subprocess.Popen(
-                ["ip", "netns", "exec", namespace, *self.command], stdout=output, stderr=subprocess.STDOUT,
+                [*prefix, *self.command], stdout=output, stderr=subprocess.STDOUT,
                 stdin=stdin or subprocess.DEVNULL, env={**os.environ, **(environment or {})},
                 start_new_session=True)  # Ctrl-C reaches only the driver, which then stops things in order
         self.pid = self._popen.pid
@@ -72,9 +74,9 @@ def own_children_in(namespace):
     return [pid for pid, fields in stats if fields is not None and int(fields[1]) == os.getpid()]
 
 
-def end(pid, started):
-    """Ends a process of an earlier run, if it is still the same one."""
-    for number, patience in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0)):
+def end(pid, started, patience=3.0):
+    """Ends a process of an earlier run, if it is still the same one: with -9 when it needs more than `patience` s."""
+    for number, patience in ((signal.SIGTERM, patience), (signal.SIGKILL, 3.0)):
         deadline = time.monotonic() + patience
         while identity(pid) == started:
             try:

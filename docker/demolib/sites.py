@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import time
 
+import docker_engine
 import processes
 
 SITES = ("a", "b", "c")
@@ -32,6 +33,7 @@ CLIENT6 = {"a": "fd99::101", "b": "fd99::102", "c": "fd99::103"}
 INNER_MTU = 1400
 BRIDGE = "br0"
 DELAY_MS = 10
+PROBE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe_client.py")
 
 
 def underlay(host):
@@ -140,15 +142,30 @@ class Lab:
         self._remember()
         return process
 
+    def spawn_probe(self, site, kind, words, path):
+        """Starts probe_client.py at a site's client; `path` is the file that it writes."""
+        return self.spawn(f"client-{site}", "python3", "-B", PROBE, *words, path, log=f"{kind}-{site}.log")
+
+    def how_to_run(self, client, command):
+        """The command line that runs a command at a client."""
+        return f"ip netns exec {self.namespace(client)} {command}"
+
+    def how_to_move(self):
+        """Command lines that move the guest; QEMU's takes more than one would type."""
+        return []
+
     # -- taking down
 
-    def _remember(self):
-        state = {
+    def _state(self):
+        return {
             "driver": self._driver,
             "namespaces": self._namespaces,
             "processes": [[process.pid, processes.identity(process.pid)] for process in self._processes
                           if process.running],
         }
+
+    def _remember(self):
+        state = self._state()
         temporary = self.path("lab.json.new")
         with open(temporary, "w", encoding="utf-8") as file:
             json.dump(state, file)
@@ -184,6 +201,8 @@ def remove(name):
     directory = os.path.join(STATE, name)
     with open(os.path.join(directory, "lab.json"), encoding="utf-8") as file:
         state = json.load(file)
+    if "docker" in state:
+        docker_engine.take_down(state["docker"])
     for pid, started in reversed(state["processes"]):
         if started is not None:
             processes.end(pid, started)
