@@ -50,6 +50,7 @@ Environment read_environment() {
           .config_dir = read_variable("ROVE_CONFIG_DIR"),
           .state_dir = read_variable("ROVE_STATE_DIR"),
           .run_dir = read_variable("ROVE_RUN_DIR"),
+          .credentials_dir = read_variable("CREDENTIALS_DIRECTORY"),
           .no_color = read_variable("NO_COLOR").has_value()};
 }
 
@@ -86,6 +87,15 @@ std::vector<std::string> find_networks(const Paths& paths) {
 
 std::vector<std::string> find_authorities(const Paths& paths) {
   return find_names(paths.config_dir, kAuthoritySuffix);
+}
+
+std::optional<std::filesystem::path> find_service_copy(const std::filesystem::path& file,
+                                                       const Environment& environment) {
+  if (!environment.credentials_dir) return std::nullopt;
+  std::filesystem::path copy = std::filesystem::path{*environment.credentials_dir} / file.filename();
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(copy, error)) return std::nullopt;
+  return copy;
 }
 
 std::string choose_network(const std::optional<std::string>& given, const Environment& environment,

@@ -11,11 +11,12 @@ namespace rove {
 
 // What commands take from the process environment; read once, in main().
 struct Environment {
-  std::optional<std::string> network;     // ROVE_NETWORK
-  std::optional<std::string> config_dir;  // ROVE_CONFIG_DIR
-  std::optional<std::string> state_dir;   // ROVE_STATE_DIR
-  std::optional<std::string> run_dir;     // ROVE_RUN_DIR
-  bool no_color = false;                  // NO_COLOR is set and not empty (no-color.org)
+  std::optional<std::string> network;          // ROVE_NETWORK
+  std::optional<std::string> config_dir;       // ROVE_CONFIG_DIR
+  std::optional<std::string> state_dir;        // ROVE_STATE_DIR
+  std::optional<std::string> run_dir;          // ROVE_RUN_DIR
+  std::optional<std::string> credentials_dir;  // CREDENTIALS_DIRECTORY, of a service manager (systemd.exec(5))
+  bool no_color = false;                       // NO_COLOR is set and not empty (no-color.org)
 };
 [[nodiscard]] Environment read_environment();
 
@@ -47,6 +48,11 @@ struct Paths {
 [[nodiscard]] std::vector<std::string> find_networks(const Paths& paths);
 // Networks with an authority file, sorted.
 [[nodiscard]] std::vector<std::string> find_authorities(const Paths& paths);
+
+// The copy of `file` that a service manager has made for this process alone (systemd's LoadCredential=), which has the
+// same name; nullopt when there is none.
+[[nodiscard]] std::optional<std::filesystem::path> find_service_copy(const std::filesystem::path& file,
+                                                                     const Environment& environment);
 
 // `given`, or ROVE_NETWORK, or the only one of `known`. Throws Failure (Usage) when that does not say which.
 [[nodiscard]] std::string choose_network(const std::optional<std::string>& given, const Environment& environment,

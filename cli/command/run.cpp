@@ -82,7 +82,7 @@ class Runner {
 
   ExitStatus operator()(const CheckCommand& command) {
     const DaemonOptions options = find_daemon(command.config);
-    const NodeCredential credential = load_credential(options.config.credential);
+    const NodeCredential credential = load_credential(options.config.credential, options.config.credential_guard);
     verify_credential(credential, options.config.credential, read_clocks().wall);
     if (arguments_.json) {
       console_.out << report_check(options.network, options.config_file.string(), credential.certificate.name())
@@ -219,11 +219,16 @@ class Runner {
     }
     const std::string network = choose_network(arguments_.network, environment_, known, paths_);
     const std::filesystem::path file = config ? *config : paths_.config_file(network);
-    return {.network = network,
-            .config_file = file,
-            .config = load_config(file, paths_.credential_file(network)),
-            .overrides = {},
-            .paths = paths_};
+    DaemonOptions options{.network = network,
+                          .config_file = file,
+                          .config = load_config(file, paths_.credential_file(network)),
+                          .overrides = {},
+                          .paths = paths_};
+    if (const auto copy = find_service_copy(options.config.credential, environment_)) {
+      options.config.credential = *copy;
+      options.config.credential_guard = KeyGuard::ServiceManager;
+    }
+    return options;
   }
 
   static std::string this_node_name() {

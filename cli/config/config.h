@@ -17,6 +17,10 @@ namespace rove {
 // What becomes of frames that a VM's hypervisor has not read when the VM moves.
 enum class Replay : std::uint8_t { Exact, AtLeastOnce, Off };
 
+// What keeps others from reading a key's file: its mode, which is checked; or a service manager, with an access control
+// list that shows as rights of the group.
+enum class KeyGuard : std::uint8_t { Mode, ServiceManager };
+
 struct DaemonConfig {
   ListenAddress listen;
   std::string tap = "rove0";
@@ -24,6 +28,7 @@ struct DaemonConfig {
   std::vector<Endpoint> endpoints;   // where others reach us; empty: this host's addresses and the port
   std::vector<HostPort> bootstrap;   // empty: the credential's
   std::filesystem::path credential;  // absolute, or relative to the working directory
+  KeyGuard credential_guard = KeyGuard::Mode;
   LogLevel log_level = LogLevel::Info;
   Replay replay = Replay::Exact;
   int nice = -10;           // of the whole daemon; setpriority(2)

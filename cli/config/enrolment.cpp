@@ -29,10 +29,11 @@ T value_or_fail(Result<T> result, const std::string& what, const std::string& ne
   return std::move(*result);
 }
 
-std::string read_secret(const std::filesystem::path& file, const std::string& what, const std::string& next) {
+std::string read_secret(const std::filesystem::path& file, KeyGuard guard, const std::string& what,
+                        const std::string& next) {
   const auto text = read_file(file);
   if (!text) throw Failure(ExitStatus::Usage, what, "no such file: " + file.string(), next);
-  if (is_open_to_others(file)) {
+  if (guard == KeyGuard::Mode && is_open_to_others(file)) {
     throw Failure(ExitStatus::Usage, what, file.string() + " holds a key, and others may read it",
                   "chmod 600 " + file.string());
   }
@@ -99,9 +100,9 @@ std::vector<std::string> to_texts(const std::vector<HostPort>& bootstrap) {
 
 }  // namespace
 
-NodeCredential load_credential(const std::filesystem::path& file) {
+NodeCredential load_credential(const std::filesystem::path& file, KeyGuard guard) {
   const std::string what = "credential " + file.string();
-  return parse_node_credential(read_secret(file, what, "rove join FILE"), what);
+  return parse_node_credential(read_secret(file, guard, what, "rove join FILE"), what);
 }
 
 void verify_credential(const NodeCredential& credential, const std::filesystem::path& file, WallTime now) {
@@ -118,7 +119,7 @@ std::string encode_authority_file(const Authority& authority, const NetworkSetti
 
 AuthorityFile load_authority(const std::filesystem::path& file, const std::string& network) {
   const std::string what = "CA of network " + network + " in " + file.string();
-  const std::string text = read_secret(file, what, "rove enroll on the machine where rove init ran");
+  const std::string text = read_secret(file, KeyGuard::Mode, what, "rove enroll on the machine where rove init ran");
   std::string authority_pem;
   std::string settings_text;
   for (const PemBlock& block : value_or_fail(parse_pem(text), what)) {

@@ -8,6 +8,7 @@
 
 #include "cli/base/paths.h"
 #include "cli/command/arguments.h"
+#include "cli/config/config.h"
 #include "core/base/random.h"
 #include "core/base/time.h"
 #include "core/identity/authority.h"
@@ -23,8 +24,8 @@ struct NodeCredential {
   Certificate certificate;
 };
 
-// Throws Failure (Usage): no such file, open to others, not a credential.
-[[nodiscard]] NodeCredential load_credential(const std::filesystem::path& file);
+// Throws Failure (Usage): no such file, open to others (unless a service manager guards it), not a credential.
+[[nodiscard]] NodeCredential load_credential(const std::filesystem::path& file, KeyGuard guard = KeyGuard::Mode);
 // Throws Failure (Usage) when the CA does not vouch for the certificate now: expired, not valid yet.
 void verify_credential(const NodeCredential& credential, const std::filesystem::path& file, WallTime now);
 

@@ -124,7 +124,7 @@ void run_daemon(const DaemonOptions& options) {
   SystemRandom random;
   const std::string nice_problem = set_nice(config.nice);  // before any thread
 
-  const NodeCredential identity = load_credential(config.credential);
+  const NodeCredential identity = load_credential(config.credential, config.credential_guard);
   verify_credential(identity, config.credential, read_clocks().wall);
   const NetworkSettings& network = identity.credential.network;
 

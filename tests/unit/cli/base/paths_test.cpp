@@ -55,6 +55,17 @@ TEST_CASE("find_networks: by their configuration files, and nothing that is no n
   CHECK(find_networks({.config_dir = directory / "missing", .state_dir = {}, .run_dir = {}}).empty());
 }
 
+TEST_CASE("find_service_copy: the file of that name that a service manager holds for this process") {
+  const TemporaryDirectory directory;
+  replace_file(directory / "demo.node.pem", "", 0400);
+  Environment environment;
+  environment.credentials_dir = directory.path().string();
+
+  CHECK(find_service_copy("/etc/rove/demo.node.pem", environment) == directory / "demo.node.pem");
+  CHECK_FALSE(find_service_copy("/etc/rove/other.node.pem", environment));
+  CHECK_FALSE(find_service_copy("/etc/rove/demo.node.pem", {}));
+}
+
 TEST_CASE("choose_network: what was said, else ROVE_NETWORK, else the only one") {
   Environment environment;
   CHECK(choose_network("a", environment, {"b"}, {}) == "a");

@@ -216,6 +216,14 @@ TEST_CASE("credential: one that others may read is refused, with the command tha
   }
 }
 
+TEST_CASE("credential: of a service manager's copy the mode does not matter") {
+  Host host;
+  host.init();
+  std::filesystem::permissions(host.paths.credential_file("demo"), std::filesystem::perms{0440});
+
+  CHECK(load_credential(host.paths.credential_file("demo"), KeyGuard::ServiceManager).certificate.name().size() > 0);
+}
+
 TEST_CASE("credential: an expired certificate names what to do") {
   Host host;
   host.init();
