@@ -19,6 +19,10 @@ BUILD = None
 # Nothing but what units need that have no other; no login, no disks.
 TARGET = "[Unit]\nDescription=Nothing more than basic\nRequires=basic.target\nAfter=basic.target\n"
 BOOT = debian_tree.MOUNT + r"""
+# Of these PrivateDevices= makes copies.
+mkdir "$tree/dev/pts" "$tree/dev/mqueue" "$tree/dev/hugepages"
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$tree/dev/pts"
+ln -s pts/ptmx "$tree/dev/ptmx"
 mount --rbind "$tree" "$tree"
 mount -t tmpfs tmpfs "$tree/run"
 mount -t cgroup2 cgroup2 "$tree/sys/fs/cgroup"
