@@ -23,10 +23,11 @@ import debian_tree
 BUILD = None
 UNIT = "/usr/lib/systemd/system/rove@.service"
 VM_IP = "10.99.0.5"
-# What apt, dpkg and ldconfig write down about everything that they do, and never take back.
+# What apt, dpkg, ldconfig and systemd-analyze write down about everything that they do, and never take back.
 RECORDS = ("/etc/ld.so.cache", "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/.pwd.lock",
            "/var/cache/apt", "/var/cache/debconf", "/var/cache/ldconfig", "/var/lib/apt", "/var/lib/dpkg",
-           "/var/log/apt", "/var/log/dpkg.log", "/var/log/alternatives.log", "/tmp", "/rove")
+           "/var/log/apt", "/var/log/dpkg.log", "/var/log/alternatives.log", "/run/systemd/systemd-units-load",
+           "/tmp", "/rove")
 
 
 def is_record(path):
@@ -165,7 +166,7 @@ class Install(unittest.TestCase):
         for refused in ("nice-refused", "realtime-refused", "replay-off"):
             self.assertNotIn(refused, self.log())
         with open(f"/proc/{self.daemon.pid}/status", encoding="ascii") as file:
-            status = dict(line.rstrip().split(":\t", 1) for line in file)
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
         uid = self.tree.run("id", "-u", "rove").strip()
         self.assertEqual(status["Uid"].split(), [uid] * 4)
         self.assertEqual(status["CapEff"], status["CapBnd"])
