@@ -68,7 +68,8 @@ std::string make_completion(Shell shell, const CommandLine& line) {
 ValueSource value_source_of(std::string_view verb, const OptionDescription& option) {
   for (const std::string& name : option.names) {
     if (names_something_new(verb, name)) return {};
-    if (name == "--log-level" || name == "LEVEL") return {Kind::Choices, replace_all(std::string{kLogLevels}, ", ", " ")};
+    if (name == "--log-level" || name == "LEVEL")
+      return {Kind::Choices, replace_all(std::string{kLogLevels}, ", ", " ")};
     for (const Rule& rule : kRules) {
       if (rule.name == name) return {rule.kind, std::string{rule.text}};
     }
