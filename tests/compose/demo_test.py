@@ -118,6 +118,8 @@ def check_moves_by_hand(checks, engine):
         if pinged.returncode == 0 or time.monotonic() > deadline:
             break
     checks.check(pinged.returncode == 0, "a client that was restarted reaches the workload")
+    if pinged.returncode != 0:
+        print(pinged.stdout, pinged.stderr, engine.compose("logs", "--tail", "20", "hypervisor").stdout)
 
 
 def run_demo(checks, *arguments):
