@@ -82,14 +82,14 @@ class Runner {
 
   ExitStatus operator()(const CheckCommand& command) {
     const DaemonOptions options = find_daemon(command.config);
-    const NodeCredential credential = load_credential(options.config.credential, options.config.credential_guard);
-    verify_credential(credential, options.config.credential, read_clocks().wall);
+    const NodeCredential credential = load_credential(options.credential, options.credential_guard);
+    verify_credential(credential, options.credential, read_clocks().wall);
     if (arguments_.json) {
       console_.out << report_check(options.network, options.config_file.string(), credential.certificate.name())
                    << '\n';
     } else {
       console_.out << options.config_file.string() << ": valid\n"
-                   << options.config.credential.string() << ": valid, node " << credential.certificate.name() << '\n';
+                   << options.credential.string() << ": valid, node " << credential.certificate.name() << '\n';
     }
     return ExitStatus::Ok;
   }
@@ -223,10 +223,12 @@ class Runner {
                           .config_file = file,
                           .config = load_config(file, paths_.credential_file(network)),
                           .overrides = {},
+                          .credential = {},
                           .paths = paths_};
+    options.credential = options.config.credential;
     if (const auto copy = find_service_copy(options.config.credential, environment_)) {
-      options.config.credential = *copy;
-      options.config.credential_guard = KeyGuard::ServiceManager;
+      options.credential = *copy;
+      options.credential_guard = KeyGuard::ServiceManager;
     }
     return options;
   }

@@ -28,7 +28,6 @@ struct DaemonConfig {
   std::vector<Endpoint> endpoints;   // where others reach us; empty: this host's addresses and the port
   std::vector<HostPort> bootstrap;   // empty: the credential's
   std::filesystem::path credential;  // absolute, or relative to the working directory
-  KeyGuard credential_guard = KeyGuard::Mode;
   LogLevel log_level = LogLevel::Info;
   Replay replay = Replay::Exact;
   int nice = -10;           // of the whole daemon; setpriority(2)

@@ -124,8 +124,8 @@ void run_daemon(const DaemonOptions& options) {
   SystemRandom random;
   const std::string nice_problem = set_nice(config.nice);  // before any thread
 
-  const NodeCredential identity = load_credential(config.credential, config.credential_guard);
-  verify_credential(identity, config.credential, read_clocks().wall);
+  const NodeCredential identity = load_credential(options.credential, options.credential_guard);
+  verify_credential(identity, options.credential, read_clocks().wall);
   const NetworkSettings& network = identity.credential.network;
 
   // What other daemons on this host could have taken comes first: the network, then the port, then the TAP's name.

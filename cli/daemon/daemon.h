@@ -14,6 +14,9 @@ struct DaemonOptions {
   std::filesystem::path config_file;  // read again by `rove reload` and on SIGHUP
   DaemonConfig config;                // of the file, with the overrides
   ConfigOverrides overrides{};
+  // The one of `config`, or the copy of it that a service manager holds for this process.
+  std::filesystem::path credential;
+  KeyGuard credential_guard = KeyGuard::Mode;
   Paths paths;
 };
 
