@@ -74,7 +74,10 @@ struct Forwarder::Impl {
 
   // ---- results that are no delivery -------------------------------------------------------------
 
-  void drop(DropReason reason) { ++counters.drops[static_cast<std::size_t>(reason)]; }
+  void drop(DropReason reason) {
+    ++counters.drops[static_cast<std::size_t>(reason)];
+    if (receiving != nullptr) receiving->traffic().count_dropped();
+  }
 
   void notify(WorkerEvent event) {
     if (events.has_room(EventQueue::Kind::Notice)) {
@@ -255,28 +258,40 @@ struct Forwarder::Impl {
       if (unknown_sessions.admit(now, from)) notify(SessionUnknown{from});
       return;
     }
-    if (session->is_expired(now)) return drop(DropReason::SessionExpired);
-    const WorkerSession::Opened opened = session->open(*header, datagram);
+    receiving = session;
+    handle_data_of(now, *session, from, *header, datagram, out, relay);
+    receiving = nullptr;
+  }
+
+  void handle_data_of(TimePoint now, WorkerSession& session, const Endpoint& from, const Header& header,
+                      MutableBytes datagram, FrameBatch& out, DatagramBatch& relay) {
+    if (session.is_expired(now)) return drop(DropReason::SessionExpired);
+    const WorkerSession::Opened opened = session.open(header, datagram);
     if (opened.drop) return drop(*opened.drop);
     ++counters.datagrams_opened;
-    session->budget().silence().handle_heard();
-    if (session->take_heard(now, from)) notify(SessionHeard{session->local_index(), from});
+    session.budget().silence().handle_heard();
+    if (session.take_heard(now, from)) notify(SessionHeard{session.local_index(), from});
 
-    if (header->flags == kFlagMarker) {
+    if (header.flags == kFlagMarker) {
+      session.traffic().count_received(0, datagram.size());
       out.end_join();  // it may change what waits
-      return handle_marker(now, *session, opened.plaintext, relay);
+      return handle_marker(now, session, opened.plaintext, relay);
     }
-    if ((header->flags & kFlagPacked) == 0) {
-      return handle_inner(now, *session, header->flags, opened.plaintext, out, relay);
+    if ((header.flags & kFlagPacked) == 0) {
+      session.traffic().count_received(1, datagram.size());
+      return handle_inner(now, session, header.flags, opened.plaintext, out, relay);
     }
     const Result<PackedFrames> frames = PackedFrames::parse(opened.plaintext);
     if (!frames) return drop(DropReason::Malformed);
+    std::size_t count = 0;
     for (const PackedFrame packed : *frames) {
       const std::size_t at = static_cast<std::size_t>(packed.frame.data() - opened.plaintext.data());
-      const std::uint8_t flags = static_cast<std::uint8_t>((header->flags & (kFlagForwarded | kFlagHopsMask)) |
+      const std::uint8_t flags = static_cast<std::uint8_t>((header.flags & (kFlagForwarded | kFlagHopsMask)) |
                                                            (packed.needs_checksum ? kFlagNeedsChecksum : 0));
-      handle_inner(now, *session, flags, opened.plaintext.subspan(at, packed.frame.size()), out, relay);
+      handle_inner(now, session, flags, opened.plaintext.subspan(at, packed.frame.size()), out, relay);
+      ++count;
     }
+    session.traffic().count_received(count, datagram.size());
   }
 
   // One frame of an opened datagram: what a receiver demands of it (docs/protocol.md §2), in that order.
@@ -658,6 +673,7 @@ struct Forwarder::Impl {
   FloodedFrames flooded;
   std::deque<Released> homebound;
   SessionTable sessions{config.lane};
+  WorkerSession* receiving = nullptr;  // whose datagram is being handled
   std::shared_ptr<const Snapshot> snapshot = std::make_shared<const Snapshot>();
   VmSilence vm_silence;
   Throttle<MacAddress> routes_used{kRouteUsedPeriod, kRouteUsedMax};

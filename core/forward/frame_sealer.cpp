@@ -13,7 +13,7 @@ constexpr std::size_t kSmallFrameMax = 600;
 }  // namespace
 
 bool FrameSealer::seal_plaintext(WorkerSession& session, std::uint8_t flags, std::uint8_t index, BytesView plaintext,
-                                 DatagramBatch& out) {
+                                 std::size_t frames, DatagramBatch& out) {
   DatagramBatch::Slot& slot = out.next();
   const bool sealed = session.seal(flags, index, plaintext, slot.data);
   // Asked only when the notice fits: it is given once.
@@ -26,6 +26,7 @@ bool FrameSealer::seal_plaintext(WorkerSession& session, std::uint8_t flags, std
   slot.size = plaintext.size() + kDataOverhead;
   out.commit();
   ++counters_.datagrams_sealed;
+  session.traffic().count_sent(frames, slot.size);
   return true;
 }
 
@@ -33,17 +34,17 @@ bool FrameSealer::seal(WorkerSession& session, std::uint8_t flags, BytesView fra
                        DatagramBatch& out) {
   flush(out);
   const auto clamp = find_mss_clamp(frame, info, inner_mtu_);
-  if (!clamp) return seal_plaintext(session, flags, 0, frame, out);
+  if (!clamp) return seal_plaintext(session, flags, 0, frame, 1, out);
   // Patched where it is sealed: the frame is borrowed and not ours to change.
   const MutableBytes copy{out.next().data + kHeaderSize, frame.size()};
   std::memcpy(copy.data(), frame.data(), frame.size());
   apply_mss_clamp(copy, *clamp, (flags & kFlagNeedsChecksum) != 0);
-  return seal_plaintext(session, flags, 0, copy, out);
+  return seal_plaintext(session, flags, 0, copy, 1, out);
 }
 
 bool FrameSealer::seal_marker(WorkerSession& session, BytesView marker, DatagramBatch& out) {
   flush(out);
-  return seal_plaintext(session, kFlagMarker, 0, marker, out);
+  return seal_plaintext(session, kFlagMarker, 0, marker, 0, out);
 }
 
 bool FrameSealer::seal_or_pack(WorkerSession& session, bool needs_checksum, BytesView frame, const FrameInfo& info,
@@ -70,7 +71,7 @@ std::size_t FrameSealer::seal_segments(WorkerSession& session, Segmenter& segmen
     const MutableBytes segment = segmenter.next();
     const auto flags = static_cast<std::uint8_t>(kFlagNeedsChecksum | kFlagSuperframe |
                                                  (segmenter.done() ? kFlagLast : std::uint8_t{0}));
-    if (!seal_plaintext(session, flags, index++, segment, out)) ++failed;
+    if (!seal_plaintext(session, flags, index++, segment, 1, out)) ++failed;
   }
   return failed;
 }
@@ -85,9 +86,9 @@ void FrameSealer::flush(DatagramBatch& out) {
   bool sealed = false;
   if (frames == 1) {  // needs no packing
     const PackedFrame lone = *PackedFrames::parse(packed)->begin();
-    sealed = seal_plaintext(session, lone.needs_checksum ? kFlagNeedsChecksum : std::uint8_t{0}, 0, lone.frame, out);
+    sealed = seal_plaintext(session, lone.needs_checksum ? kFlagNeedsChecksum : std::uint8_t{0}, 0, lone.frame, 1, out);
   } else {
-    sealed = seal_plaintext(session, kFlagPacked, 0, packed, out);
+    sealed = seal_plaintext(session, kFlagPacked, 0, packed, frames, out);
     if (sealed) counters_.frames_packed += frames;
   }
   if (!sealed) counters_.drops[static_cast<std::size_t>(DropReason::NoSession)] += frames;

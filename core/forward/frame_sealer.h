@@ -44,9 +44,10 @@ class FrameSealer {
   void flush(DatagramBatch& out);
 
  private:
-  // `plaintext` may lie where it will be sealed: kHeaderSize behind the start of out's next slot.
+  // `plaintext`, with so many frames in it, may lie where it will be sealed: kHeaderSize behind the start of out's next
+  // slot.
   [[nodiscard]] bool seal_plaintext(WorkerSession& session, std::uint8_t flags, std::uint8_t index, BytesView plaintext,
-                                    DatagramBatch& out);
+                                    std::size_t frames, DatagramBatch& out);
   // Into a pack, no more than a full-sized frame takes (with a VLAN tag): what fits the path by itself fits it packed.
   [[nodiscard]] std::size_t pack_size_max() const { return inner_mtu_ + kEthernetHeaderSize + 4; }
 

@@ -25,6 +25,7 @@ WorkerSession::WorkerSession(const SessionView& view, std::uint8_t lane, PeerBud
       takes_segments_(view.segments),
       expires_(view.expires),
       budget_(budget),
+      traffic_(view.traffic ? view.traffic : std::make_shared<PeerTraffic>()),
       sealing_(view.algorithm, *view.seal_key),
       opening_(view.algorithm, *view.open_key),
       lane_(lane) {}

@@ -17,6 +17,7 @@
 #include "core/crypto/aead.h"
 #include "core/forward/counters.h"
 #include "core/forward/lane_counter.h"
+#include "core/forward/peer_traffic.h"
 #include "core/forward/silence.h"
 #include "core/forward/snapshot.h"
 #include "core/forward/throttle.h"
@@ -71,6 +72,7 @@ class WorkerSession {
   [[nodiscard]] TimePoint expires() const { return expires_; }
   [[nodiscard]] bool is_expired(TimePoint now) const { return now >= expires_; }
   [[nodiscard]] PeerBudget& budget() { return budget_; }
+  [[nodiscard]] PeerTraffic& traffic() { return *traffic_; }
 
   // Writes header, ciphertext and tag, plaintext.size() + kDataOverhead octets; `plaintext` may lie at to +
   // kHeaderSize. False when the lane is used up.
@@ -102,6 +104,7 @@ class WorkerSession {
   bool takes_segments_;
   TimePoint expires_;
   PeerBudget& budget_;
+  std::shared_ptr<PeerTraffic> traffic_;
 
   Aead sealing_;
   Aead opening_;

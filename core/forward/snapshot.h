@@ -11,6 +11,7 @@
 #include "core/base/time.h"
 #include "core/crypto/aead.h"
 #include "core/crypto/keys.h"
+#include "core/forward/peer_traffic.h"
 #include "core/forward/vm_map.h"
 
 namespace rove {
@@ -26,8 +27,9 @@ struct SessionView {
   std::shared_ptr<const AeadKey> seal_key{};
   std::shared_ptr<const AeadKey> open_key{};
   Endpoint endpoint{};
-  bool segments = true;  // what the kernel cuts arrives there (UDP_SEGMENT)
-  TimePoint expires{};   // neither sealed nor opened from here on
+  bool segments = true;                    // what the kernel cuts arrives there (UDP_SEGMENT)
+  TimePoint expires{};                     // neither sealed nor opened from here on
+  std::shared_ptr<PeerTraffic> traffic{};  // the peer's; nullptr: nobody asks
 };
 
 struct Snapshot {

@@ -43,7 +43,7 @@ Result<RemoteParty> verify_party(const TrustAnchor& anchor, const HandshakePaylo
   if (record->record.node != certificate->key()) return fail(Error::NotAllowed);
 
   return RemoteParty{std::make_shared<const Certificate>(*std::move(certificate)), *std::move(record), payload.observed,
-                     payload.timestamp};
+                     payload.timestamp, payload.mtu};
 }
 
 }  // namespace

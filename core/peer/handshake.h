@@ -57,6 +57,7 @@ struct RemoteParty {
   SignedNodeRecord record;
   std::optional<Endpoint> observed;  // where it saw us; nullopt when it had not
   Tai64n timestamp{};
+  std::uint16_t mtu = 0;  // the largest inner IP packet that it takes
 };
 
 // What a completed handshake gives.

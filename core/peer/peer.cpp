@@ -208,6 +208,7 @@ void Peer::establish(Now now, const Endpoint& from, Session session, RemoteParty
   if (!current_) up_since_ = now.steady;
   previous_ = std::exchange(current_, std::move(session));
   certificate_ = remote.certificate;
+  mtu_ = remote.mtu;
   ++handshakes_;
   ++context_.counters.handshakes_completed;
   stop_handshake();
@@ -276,7 +277,7 @@ void Peer::handle_control(Now now, const Endpoint& from, const Header& header, B
     if (const auto* asked = std::get_if<PingMessage>(&message)) {
       ping = *asked;
     } else if (const auto* pong = std::get_if<PongMessage>(&message)) {
-      handle_pong(now, *pong);
+      handle_pong(now, from, *pong);
     } else if (std::holds_alternative<CloseMessage>(message)) {
       closed = true;
     } else {
@@ -312,12 +313,13 @@ void Peer::handle_close(Now now, SessionIndex index) {
   if (current_) go_down(now, true);
 }
 
-void Peer::handle_pong(Now now, const PongMessage& pong) {
+void Peer::handle_pong(Now now, const Endpoint& from, const PongMessage& pong) {
   for (SentPing& ping : pings_) {
     if (ping.at == TimePoint{} || ping.id != pong.id) continue;
     const Duration sample = now.steady - ping.at;
     // RFC 6298's smoothing: an eighth of what is new.
     rtt_ = rtt_ ? *rtt_ + (sample - *rtt_) / 8 : sample;
+    if (ping.probe) context_.events.push_back(PeerPong{id_, ping.id, sample, from, pong.observed});
     ping = {};
     ++pongs_;
     if (pong.observed) observed_ = pong.observed;
@@ -331,10 +333,22 @@ void Peer::ping(Now now) {
   if (current_) send_ping(now);
 }
 
+std::optional<std::uint64_t> Peer::probe(Now now) {
+  if (current_) send_ping(now);
+  if (queued_ping_ == nullptr) return std::nullopt;
+  queued_ping_->probe = true;
+  return queued_ping_->id;
+}
+
 void Peer::send_ping(Now now) {
-  SentPing& ping = pings_[pings_sent_++ % pings_.size()];
-  ping = {context_.random.u64(), now.steady};
-  if (send(now, PingMessage{ping.id})) arm(Timer::Ping, now.steady + kPingInterval);
+  if (queued_ping_ != nullptr) return;
+  SentPing& ping = pings_[pings_sent_ % pings_.size()];
+  const std::uint64_t id = context_.random.u64();
+  if (!send(now, PingMessage{id})) return;
+  ++pings_sent_;
+  ping = {.id = id, .at = now.steady, .probe = false};
+  queued_ping_ = &ping;
+  arm(Timer::Ping, now.steady + kPingInterval);
 }
 
 // ---- whether segments arrive --------------------------------------------------------------------
@@ -358,8 +372,9 @@ void Peer::probe_segments(Now now) {
       const std::optional<Bytes> datagram = current_->seal(now.steady, plaintext);
       if (datagram) pieces.insert(pieces.end(), datagram->begin(), datagram->end());
     }
-    round.plain = context_.random.u64();
-    if (send(now, PingMessage{round.plain})) {
+    send_ping(now);  // one for both, if there is one in this turn already
+    if (queued_ping_ != nullptr) {
+      round.plain = queued_ping_->id;
       const std::size_t segment = pieces.size() / round.cut.size();
       context_.transmits.push_back({*endpoint_, std::move(pieces), segment});
     }
@@ -382,6 +397,7 @@ void Peer::go_down(Now now, bool closed) {
   current_.reset();
   previous_.reset();
   outbox_.clear();
+  queued_ping_ = nullptr;
   context_.unsent.erase(id_);
   rtt_.reset();
   observed_.reset();
@@ -463,6 +479,7 @@ bool Peer::send(Now now, const ControlMessage& message) {
 }
 
 void Peer::flush(Now now) {
+  queued_ping_ = nullptr;
   for (const Bytes& plaintext : std::exchange(outbox_, {})) {
     std::optional<Bytes> datagram = current_ ? current_->seal(now.steady, plaintext) : std::nullopt;
     if (datagram) context_.transmits.push_back({*endpoint_, *std::move(datagram)});
@@ -517,6 +534,10 @@ PeerInfo Peer::info() const {
   info.clock_lead = clock_lead_;
   info.pings = pings_sent_;
   info.pongs = pongs_;
+  info.heard = endpoint_.has_value();
+  if (current_) info.session_since = current_->created();
+  if (handshakes_ > 0) info.mtu = mtu_;
+  info.traffic = traffic_->counts();
   return info;
 }
 
@@ -524,6 +545,7 @@ void Peer::fill(Snapshot& snapshot) const {
   const auto add = [&](const Session& session) {
     SessionView view = session.view(id_, *endpoint_);
     view.segments = segments_.state() == SegmentProbe::State::Works;
+    view.traffic = traffic_;
     snapshot.sessions.insert_or_assign(session.local_index(), std::move(view));
   };
   if (next_) add(next_->session);

@@ -46,8 +46,8 @@ inline constexpr std::chrono::seconds kPeerSilence{15};
 // An answered init whose session is not confirmed by then is forgotten.
 inline constexpr std::chrono::seconds kConfirmTimeout{25};
 inline constexpr std::chrono::seconds kCookieTime{120};
-// Unanswered pings remembered, for the round-trip time.
-inline constexpr std::size_t kPingsMax = 4;
+// Unanswered pings remembered: keepalives for the round-trip time, and those of a few operators at a time.
+inline constexpr std::size_t kPingsMax = 16;
 
 // Decides when to shake hands with one peer, which session counts, and when the peer is gone. Control thread;
 // borrows the context, into which it puts what is to be sent and told.
@@ -75,6 +75,8 @@ class Peer {
   [[nodiscard]] bool send(Now now, const ControlMessage& message);
   // Asks for a sign of life, if there is a session.
   void ping(Now now);
+  // The same, and tells of the answer. Its id; nullopt without a session.
+  [[nodiscard]] std::optional<std::uint64_t> probe(Now now);
   // Seals what send() and ping() queued.
   void flush(Now now);
 
@@ -114,6 +116,7 @@ class Peer {
   struct SentPing {
     std::uint64_t id = 0;
     TimePoint at{};
+    bool probe = false;  // somebody waits for the answer
   };
   struct KeptCookie {
     HandshakeCookie cookie{};
@@ -146,7 +149,7 @@ class Peer {
   void arm_expiry();
   void handle_message(Now now, const Endpoint& from, ControlMessage message);
   void handle_close(Now now, SessionIndex index);
-  void handle_pong(Now now, const PongMessage& pong);
+  void handle_pong(Now now, const Endpoint& from, const PongMessage& pong);
   void send_ping(Now now);
   void start_segment_probe(Now now);
   void probe_segments(Now now);
@@ -181,6 +184,7 @@ class Peer {
   std::array<SentPing, kPingsMax> pings_{};
   std::size_t pings_sent_ = 0;
   std::size_t pongs_ = 0;
+  SentPing* queued_ping_ = nullptr;  // in the outbox: one for a turn, as a datagram gets one answer
   std::optional<Duration> rtt_;
   SegmentProbe segments_;
   std::optional<Endpoint> observed_;  // where it sees us
@@ -188,6 +192,8 @@ class Peer {
   TimePoint last_heard_{};
   TimePoint up_since_{};
   std::uint64_t handshakes_ = 0;
+  std::uint16_t mtu_ = 0;  // as it said in the last one
+  std::shared_ptr<PeerTraffic> traffic_ = std::make_shared<PeerTraffic>();
 };
 
 }  // namespace rove

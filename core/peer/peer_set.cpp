@@ -280,6 +280,11 @@ void PeerSet::ping(Now now, const NodeId& peer) {
   if (const auto it = impl_->peers.find(peer); it != impl_->peers.end()) it->second.peer.ping(now);
 }
 
+std::optional<std::uint64_t> PeerSet::probe(Now now, const NodeId& peer) {
+  const auto it = impl_->peers.find(peer);
+  return it != impl_->peers.end() ? it->second.peer.probe(now) : std::nullopt;
+}
+
 std::optional<OutgoingDatagram> PeerSet::poll_transmit(Now now) {
   if (impl_->context.transmits.empty()) impl_->flush(now);
   return take_front(impl_->context.transmits);

@@ -81,7 +81,15 @@ struct PeerSegments {
   NodeId peer;
   bool arrive = false;
 };
-using PeerEvent = std::variant<PeerUp, PeerDown, PeerMessage, PeerUnreachable, PeerSegments>;
+// The answer to a probe().
+struct PeerPong {
+  NodeId peer;
+  std::uint64_t probe = 0;
+  Duration rtt{};  // from turn to turn of the two control threads
+  Endpoint from;
+  std::optional<Endpoint> observed;  // where the peer sees us
+};
+using PeerEvent = std::variant<PeerUp, PeerDown, PeerMessage, PeerUnreachable, PeerSegments, PeerPong>;
 
 struct PeerInfo {
   NodeId id;
@@ -98,6 +106,10 @@ struct PeerInfo {
   std::optional<Duration> clock_lead;  // its clock minus ours, by its last handshake; less than the truth by the way
   std::uint64_t pings = 0;             // sent to it, and
   std::uint64_t pongs = 0;             // answered; the last one may still be under way
+  bool heard = false;                        // `endpoint` is where it was heard last; else one that is tried
+  std::optional<TimePoint> session_since{};  // the current session's handshake
+  std::optional<std::uint16_t> mtu{};        // the largest inner packet that it takes, as it said
+  PeerTrafficCounts traffic{};
 };
 
 struct PeerSetCounters {
@@ -148,6 +160,9 @@ class PeerSet {
 
   // Asks a peer for a sign of life now, not only at the next keepalive; nothing without a session.
   void ping(Now now, const NodeId& peer);
+  // The same for somebody who waits for the answer (PeerPong, with this number). Several in one turn are one question.
+  // nullopt: there is no session.
+  [[nodiscard]] std::optional<std::uint64_t> probe(Now now, const NodeId& peer);
 
   [[nodiscard]] std::optional<OutgoingDatagram> poll_transmit(Now now);
   [[nodiscard]] std::optional<PeerEvent> poll_event();

@@ -67,6 +67,84 @@ TEST_CASE("PeerSet: the round-trip time is measured") {
   CHECK(info->handshakes == 1);
 }
 
+TEST_CASE("PeerSet: a probe tells of its answer: after what time, from where, and where the peer sees us") {
+  Lab lab;
+  Host& a = lab.add_host("a");
+  Host& b = lab.add_host("b");
+  a.connect(b);
+  lab.run(1s);
+  a.forget_events();
+
+  const auto probe = a.peers().probe(lab.now(), b.id());
+  const auto same_turn = a.peers().probe(lab.now(), b.id());
+  a.turn();
+  lab.run(1s);
+
+  REQUIRE(probe);
+  CHECK(same_turn == probe);
+  const auto pongs = a.events<PeerPong>();
+  REQUIRE(pongs.size() == 1);
+  CHECK(pongs[0].peer == b.id());
+  CHECK(pongs[0].probe == *probe);
+  CHECK(pongs[0].rtt == kRoundTrip);
+  CHECK(pongs[0].from == b.endpoint());
+  CHECK(pongs[0].observed == a.endpoint());
+}
+
+TEST_CASE("PeerSet: a keepalive's answer tells nobody, a lost probe neither, and the next one has its own") {
+  Lab lab;
+  Host& a = lab.add_host("a");
+  Host& b = lab.add_host("b");
+  a.connect(b);
+  lab.run(1s);
+  a.peers().ping(lab.now(), b.id());
+  a.turn();
+  lab.run(1s);
+  CHECK(a.events<PeerPong>().empty());
+
+  a.on_send = [](const Endpoint&, const Bytes&) { return false; };
+  const auto lost = a.peers().probe(lab.now(), b.id());
+  a.turn();
+  a.on_send = nullptr;
+  lab.run(100ms);
+  CHECK(a.events<PeerPong>().empty());
+  const auto next = a.peers().probe(lab.now(), b.id());
+  a.turn();
+  lab.run(100ms);
+
+  REQUIRE(a.events<PeerPong>().size() == 1);
+  CHECK(a.events<PeerPong>()[0].probe == *next);
+  CHECK(lost != next);
+}
+
+TEST_CASE("PeerSet: who has no session cannot be probed") {
+  Lab lab;
+  Host& a = lab.add_host("a");
+  Host& b = lab.add_host("b");
+  CHECK_FALSE(a.peers().probe(lab.now(), b.id()));
+  a.connect(b);
+  lab.run(1s);
+  a.peers().disconnect(lab.now(), b.id(), CloseReason::GoingDown);
+  CHECK_FALSE(a.peers().probe(lab.now(), b.id()));
+}
+
+TEST_CASE("PeerSet: what the packet path counts of a peer outlives its sessions") {
+  Lab lab;
+  Host& a = lab.add_host("a");
+  Host& b = lab.add_host("b");
+  a.connect(b);
+  lab.run(1s);
+  const auto counted = a.snapshot().sessions.begin()->second.traffic;
+  REQUIRE(counted != nullptr);
+  counted->count_sent(2, 300);
+
+  lab.run(150s);  // at least one renewal
+
+  CHECK(a.peers().find_peer(b.id())->handshakes > 1);
+  CHECK(a.peers().find_peer(b.id())->traffic == PeerTrafficCounts{.frames_out = 2, .octets_out = 300});
+  for (const auto& [index, view] : a.snapshot().sessions) CHECK(view.traffic == counted);
+}
+
 TEST_CASE("PeerSet: idle sessions are kept alive by few datagrams") {
   Lab lab;
   Host& a = lab.add_host("a");
