@@ -61,6 +61,11 @@ std::shared_ptr<const Certificate> Directory::find_certificate(WallTime now, con
   return it->second.certificate;
 }
 
+std::shared_ptr<const Certificate> Directory::last_certificate(const NodeId& node) const {
+  const auto it = nodes_.find(node);
+  return it == nodes_.end() ? nullptr : it->second.certificate;
+}
+
 std::string Directory::name_of(const NodeId& node) const {
   const auto it = nodes_.find(node);
   if (it == nodes_.end() || !it->second.certificate) return to_string(node);

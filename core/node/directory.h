@@ -39,6 +39,8 @@ class Directory {
   [[nodiscard]] const SignedNodeRecord* find_record(const NodeId& node) const;
   // nullptr when unknown or no longer valid at `now`.
   [[nodiscard]] std::shared_ptr<const Certificate> find_certificate(WallTime now, const NodeId& node) const;
+  // Also one that is over; nullptr when unknown.
+  [[nodiscard]] std::shared_ptr<const Certificate> last_certificate(const NodeId& node) const;
   // The certificate's name, else the id in hex.
   [[nodiscard]] std::string name_of(const NodeId& node) const;
   [[nodiscard]] std::vector<NodeId> nodes() const;

@@ -172,6 +172,7 @@ void Node::Impl::handle_peer_event(Now now, PeerEvent event) {
     handle_peer_up(now, *up);
   } else if (const auto* down = std::get_if<PeerDown>(&event)) {
     pusher.forget_peer(down->peer);
+    restart_pings(now, down->peer);
     silent_peers.erase(down->peer);
     end_conflicts_with(now, down->peer);
     end_advances_to(down->peer);
@@ -189,6 +190,8 @@ void Node::Impl::handle_peer_event(Now now, PeerEvent event) {
            segments->arrive ? "works=yes" : "works=no");
   } else if (const auto* message = std::get_if<PeerMessage>(&event)) {
     handle_message(now, message->peer, message->message);
+  } else if (const auto* pong = std::get_if<PeerPong>(&event)) {
+    handle_pong(*pong);
   }
 }
 
@@ -201,6 +204,7 @@ void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
   if (peers.peers().size() <= kMeshMax) peers.connect(now, up.record.record.node, up.record.record.endpoints);
   if (const auto peer = peers.find_peer(up.peer)) budget.set_proven(now.steady, peer->endpoint);
   report(now, NodeEvent::Kind::PeerUp, up.peer, std::nullopt, "");
+  probe_waiting(now, up.peer);
 
   // Membership travels over sessions too, so that it does not hang on the location service.
   NodeRecordsMessage known;
@@ -300,6 +304,7 @@ void Node::Impl::handle_timeout(Now now) {
   expire_watches(now);
   resolver.handle_timeout(now.steady);
   finish_lookups(now);
+  expire_pings(now);
   if (claims_expire_at <= now.steady) {
     claims_expire_at = now.steady + kExpireInterval;
     if (claims.expire(now.wall)) refresh_all_views();
@@ -433,6 +438,7 @@ std::optional<TimePoint> Node::Impl::next_timeout() const {
   }
   for (const auto& [mac, arrival] : arrivals) next = earlier(next, arrival.deadline);
   for (const OperatorLookup& lookup : operator_lookups) next = earlier(next, lookup.deadline);
+  for (const OperatorPing& ping : operator_pings) next = earlier(next, ping.deadline);
   for (const auto& [mac, used] : watches) next = earlier(next, used + kWatchTime);
   return next;
 }

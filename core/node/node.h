@@ -120,6 +120,27 @@ struct LookupAnswer {
   bool wins = false;
   std::string why_not;  // when it does not win: "older", "gone", "not allowed by its certificate", …
 };
+// One thing that a lookup did or heard, in the order in which it happened.
+struct LookupStep {
+  enum class Kind : std::uint8_t {
+    Cache,        // what was known before anybody was asked
+    Session,      // whether a session with the claim's host confirms it
+    Asked,        // the location service
+    Answer,       // a claim came: from the location service, or from a peer meanwhile
+    Certificate,  // of a claim's publisher, that a claim had waited for
+    Done,         // the location service has no more
+    Decided,
+  };
+  Kind kind = Kind::Cache;
+  Duration at{};       // since the lookup began
+  std::string from{};  // "cache", "dht", or a peer's name
+  std::string node{};  // whose claim; empty: the step is of none
+  std::optional<std::uint64_t> sequence{};
+  std::optional<bool> verified{};  // an answer's signature and certificate, which decide whether it counts
+  std::string verdict{};           // a sentence
+};
+[[nodiscard]] std::string_view to_string(LookupStep::Kind kind);
+
 struct LookupTicket {
   std::uint64_t value = 0;
   auto operator<=>(const LookupTicket&) const = default;
@@ -130,6 +151,42 @@ struct LookupResult {
   VmAddress address;
   std::error_code error;
   std::vector<LookupAnswer> answers;  // the winner first
+  std::string why{};                  // the winner won, or there is none
+  std::vector<LookupStep> steps{};
+  std::size_t steps_left_out = 0;  // beyond kLookupStepsMax
+};
+
+// A ping of an operator's, through the session with a node.
+struct PingTicket {
+  std::uint64_t value = 0;
+  auto operator<=>(const PingTicket&) const = default;
+};
+// error: Unavailable (no session came up in time), Unknown (no answer in time), LimitReached (too many at a time, or
+// within a second).
+struct PingResult {
+  PingTicket ticket;
+  NodeId node;
+  std::error_code error;
+  Duration rtt{};
+  Endpoint endpoint;                 // where the answer came from
+  std::optional<Endpoint> observed;  // where the node sees us
+};
+
+// Who can be meant by a name or an id.
+struct MemberName {
+  NodeId id{};
+  std::string name{};  // empty while its certificate is not known
+  bool up = false;     // connected, or this node itself
+};
+// All that this node knows of one member.
+struct MemberInfo {
+  NodeId id;
+  bool is_self = false;
+  std::shared_ptr<const Certificate> certificate;  // nullptr: not known
+  std::vector<Endpoint> endpoints;                 // as it tells them in its record, or our own
+  std::optional<PeerInfo> peer;                    // nullopt: there was no session to it, or it is this node
+  std::size_t inner_mtu = 0;                       // the network's
+  std::vector<Claim> vms;                          // live claims of its, by MAC
 };
 
 // Something an operator would like to know; for logs and timelines.
@@ -241,6 +298,9 @@ class Node {
   // Also undoes prepare().
   [[nodiscard]] Result<void> release(Now now, const MacAddress& mac);
   [[nodiscard]] LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
+  // Opens a session with the node if there is none, and asks it for a sign of life. The result comes by poll_ping(),
+  // after `patience` at the latest.
+  [[nodiscard]] PingTicket start_ping(Now now, const NodeId& node, Duration patience);
   // Withdraws every claim and closes every session; then drain poll_transmit() once more. Nothing is claimed from then
   // on, whatever comes in.
   void shut_down(Now now);
@@ -254,11 +314,17 @@ class Node {
   [[nodiscard]] std::optional<CaptureRequest> poll_capture_request();
   [[nodiscard]] std::optional<DhtDatagram> poll_dht_datagram();
   [[nodiscard]] std::optional<LookupResult> poll_lookup();
+  [[nodiscard]] std::optional<PingResult> poll_ping();
   [[nodiscard]] std::optional<NodeEvent> poll_event();
   [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
 
+  [[nodiscard]] const NodeId& id() const;
   [[nodiscard]] NodeStatus status() const;
   [[nodiscard]] std::vector<PeerInfo> peers() const;
+  // This node and all others of which a certificate, a record or a session is known.
+  [[nodiscard]] std::vector<MemberName> members() const;
+  // nullopt: nothing is known of it.
+  [[nodiscard]] std::optional<MemberInfo> member(const NodeId& node) const;
   [[nodiscard]] std::vector<VmStatus> vms(Now now) const;
   // nullopt: this node had no part in any, or nobody claims the IP. An IP stands for the MAC that has it now.
   [[nodiscard]] std::optional<VmMoves> moves(const VmAddress& address) const;

@@ -376,6 +376,7 @@ void Node::Impl::accept_claim(Now now, BytesView encoded, LookupSource source, c
   const NodeId owner = node_id_of(claim->claim.owner);
   const auto certificate = directory.find_certificate(now.wall, owner);
   if (certificate == nullptr) {
+    trace_answer(now, claim->claim, source, bringer, std::nullopt);
     if (directory.hold_claim(now, owner, std::move(*claim))) ask_certificate(now, owner, bringer);
     return;
   }
@@ -394,7 +395,9 @@ void Node::Impl::judge_claim(Now now, const SignedClaim& signed_claim, const Cer
       known != nullptr && claim.state == ClaimState::Live && lacks_addresses(claim, known->claim)) {
     addressed = known->encoded;
   }
-  switch (claims.offer(now, signed_claim, publisher)) {
+  const ClaimVerdict verdict = claims.offer(now, signed_claim, publisher);
+  trace_answer(now, claim, source, bringer, verdict);
+  switch (verdict) {
     case ClaimVerdict::Accepted: break;
     case ClaimVerdict::Refreshed:
     case ClaimVerdict::Known:

@@ -8,6 +8,8 @@
 //   node_prepare.cpp    VMs that are about to come
 //   node_search.cpp     VMs that moved without a word, peers that fell silent
 //   node_lookup.cpp     operator's lookups
+//   node_ping.cpp       operator's pings
+//   node_members.cpp    what operators are told of the other nodes
 //   node_timeline.cpp   what the timeline hears of
 #pragma once
 
@@ -62,6 +64,13 @@ inline constexpr std::size_t kOperatorLookupsMax = 64;
 inline constexpr std::chrono::seconds kOperatorLookupTime{4};
 // How long a finished operator's lookup waits for certificates that its answers need.
 inline constexpr std::chrono::milliseconds kCertificateWait{800};
+// Steps that are kept of one: a few answers for each of a VM's last hosts.
+inline constexpr std::size_t kLookupStepsMax = 64;
+// Operator's pings under way, and begun in a second and at once: enough for a ping every 100 ms from several terminals.
+// A peer has no more work with them than with keepalives.
+inline constexpr std::size_t kOperatorPingsMax = 64;
+inline constexpr double kPingRate = 100;
+inline constexpr double kPingBurst = 100;
 // Outputs that the shell has not fetched; beyond, the newest are dropped and counted.
 inline constexpr std::size_t kOutputsMax = 65536;
 inline constexpr std::size_t kEventsMax = 1024;
@@ -459,6 +468,26 @@ struct Node::Impl {
   LookupTicket start_lookup(Now now, const VmAddress& address, bool refresh);
   void finish_lookups(Now now);
   [[nodiscard]] LookupAnswer make_answer(Now now, const SignedClaim& claim, const VmAddress& address) const;
+  struct OperatorLookup;
+  void trace_known(Now now, OperatorLookup& lookup, const SignedClaim* known) const;
+  // A claim came for the addresses of lookups that are under way. nullopt: it waits for its publisher's certificate.
+  void trace_answer(Now now, const Claim& claim, LookupSource source, const NodeId& bringer,
+                    std::optional<ClaimVerdict> verdict);
+  // A certificate came that claims had waited for.
+  void trace_certificate(Now now, const NodeId& owner);
+  void finish_lookup(Now now, OperatorLookup& lookup);
+
+  // ---- node_ping.cpp
+  PingTicket start_ping(Now now, const NodeId& node, Duration patience);
+  void probe_waiting(Now now, const NodeId& peer);
+  void handle_pong(const PeerPong& pong);
+  // The session is gone, and the answer with it.
+  void restart_pings(Now now, const NodeId& peer);
+  void expire_pings(Now now);
+
+  // ---- node_members.cpp
+  [[nodiscard]] std::vector<MemberName> members() const;
+  [[nodiscard]] std::optional<MemberInfo> member(const NodeId& node) const;
 
   // ---- node_timeline.cpp
   // Something that may be the first sign of a VM's arrival, before anything is made of it.
@@ -486,6 +515,7 @@ struct Node::Impl {
   SilenceWatch<NodeId> silent_peers;
   TokenBucket flood_bucket;
   TokenBucket search_bucket;
+  TokenBucket ping_bucket{kPingRate, kPingBurst};
   NodeCounters counters;
   LocationStatus location_status;
 
@@ -573,9 +603,25 @@ struct Node::Impl {
     bool done = false;
     bool reached = false;
     std::map<RecordId, SignedClaim> found;
+    TimePoint began{};
+    std::vector<LookupStep> steps;
+    std::size_t steps_left_out = 0;
+
+    void add_step(TimePoint now, LookupStep step);
+    [[nodiscard]] bool concerns(const Claim& claim) const;
   };
   std::vector<OperatorLookup> operator_lookups;
   std::uint64_t last_ticket = 0;
+
+  struct OperatorPing {
+    PingTicket ticket;
+    NodeId node;
+    TimePoint deadline{};
+    std::optional<std::uint64_t> probe;  // nullopt: it waits for a session
+  };
+  std::vector<OperatorPing> operator_pings;
+  std::deque<PingResult> ping_results;
+  std::uint64_t last_ping = 0;
 
   VmMap views;                      // for the next snapshot
   std::uint64_t views_evicted = 0;  // claims.evicted() when `views` was last made as a whole

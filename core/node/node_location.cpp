@@ -39,7 +39,18 @@ void Node::Impl::handle_found(Now now, const RecordFound& found) {
   if (found.lookup) {
     for (OperatorLookup& lookup : operator_lookups) {
       if (lookup.lookup != *found.lookup) continue;
-      if (auto claim = decode_claim(found.record.bytes, network)) lookup.found.emplace(claim->id, std::move(*claim));
+      if (auto claim = decode_claim(found.record.bytes, network)) {
+        lookup.found.emplace(claim->id, std::move(*claim));
+      } else {
+        const bool forged = claim.error() == make_error_code(Error::BadSignature);
+        lookup.add_step(now.steady,
+                        {.kind = LookupStep::Kind::Answer,
+                         .from = "dht",
+                         .node = {},
+                         .sequence = {},
+                         .verified = false,
+                         .verdict = forged ? "refused: its signature does not verify" : "refused: no claim"});
+      }
     }
   }
   accept_claim(now, found.record.bytes, LookupSource::Dht, NodeId{});
@@ -69,6 +80,12 @@ void Node::Impl::handle_lookup_done(Now now, const LookupDone& done) {
     if (lookup.lookup != done.lookup) continue;
     lookup.done = true;
     lookup.reached = done.reached;
+    lookup.add_step(now.steady, {.kind = LookupStep::Kind::Done,
+                                 .from = "dht",
+                                 .node = {},
+                                 .sequence = {},
+                                 .verified = {},
+                                 .verdict = done.reached ? "no more answers" : "no other node answers"});
     const bool waits = std::any_of(lookup.found.begin(), lookup.found.end(), [&](const auto& entry) {
       return directory.find_certificate(now.wall, node_id_of(entry.second.claim.owner)) == nullptr;
     });
@@ -110,6 +127,7 @@ void Node::Impl::offer_certificate(Now now, BytesView der) {
     return;
   }
   location.add_certificate((*certificate)->id(), (*certificate)->der());
+  trace_certificate(now, (*certificate)->id());
   process_held_claims(now, (*certificate)->id());
 }
 

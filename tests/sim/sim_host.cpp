@@ -88,6 +88,7 @@ void SimHost::kill() {
   forwarder_.reset();
   snapshot_ = std::make_shared<const Snapshot>();
   lookups_.clear();
+  pings_.clear();
   timer_at_.reset();
   ++timer_generation_;
   bridge_.remove_port(tap_port_);  // the device goes with its daemon, and its entries with the device
@@ -135,6 +136,11 @@ void SimHost::note_closed(const MacAddress& mac, Bridge::Port port) {
 
 void SimHost::lookup(const VmAddress& address, bool refresh, LookupCallback callback) {
   lookups_.emplace_back(node_->start_lookup(now(), address, refresh), std::move(callback));
+  turn();
+}
+
+void SimHost::ping(const NodeId& node, Duration patience, PingCallback callback) {
+  pings_.emplace(node_->start_ping(now(), node, patience), std::move(callback));
   turn();
 }
 
@@ -280,6 +286,11 @@ bool SimHost::turn_once() {
     const LookupCallback callback = std::move(it->second);
     lookups_.erase(it);
     callback(*result);
+  }
+  while (auto result = node_->poll_ping()) {
+    moved = true;
+    const auto waiting = pings_.extract(result->ticket);
+    if (!waiting.empty()) waiting.mapped()(*result);
   }
   while (auto event = node_->poll_event()) events_.push_back(std::move(*event));
   return moved;

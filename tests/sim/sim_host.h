@@ -55,6 +55,8 @@ class SimHost {
 
   using LookupCallback = std::function<void(const LookupResult&)>;
   void lookup(const VmAddress& address, bool refresh, LookupCallback callback);
+  using PingCallback = std::function<void(const PingResult&)>;
+  void ping(const NodeId& node, Duration patience, PingCallback callback);
   // The operator's verbs.
   // `port`: of this bridge, where the VM will come; 0: not told.
   Result<PreparedVm> prepare(const MacAddress& mac, Bridge::Port port = 0);
@@ -104,6 +106,7 @@ class SimHost {
   bool in_turn_ = false;
   std::vector<NodeEvent> events_;
   std::vector<std::pair<LookupTicket, LookupCallback>> lookups_;
+  std::map<PingTicket, PingCallback> pings_;
 };
 
 }  // namespace rove::sim
