@@ -55,6 +55,22 @@ auto parse_all(const Texts& texts, Parse parse) {
   return values;
 }
 
+// More often would cost the other side, or say nothing.
+constexpr std::chrono::milliseconds kIntervalMin{100};
+constexpr std::chrono::hours kIntervalMax{1};
+constexpr std::chrono::seconds kPingTimeoutMax{10};  // what the daemon takes
+
+std::optional<std::chrono::milliseconds> parse_interval(const std::string& text) {
+  const auto interval = parse_duration(text);
+  return interval && *interval >= kIntervalMin && *interval <= kIntervalMax ? interval : std::nullopt;
+}
+
+std::optional<std::chrono::milliseconds> parse_ping_timeout(const std::string& text) {
+  const auto timeout = parse_duration(text);
+  const bool fits = timeout && *timeout > std::chrono::milliseconds{0} && *timeout <= kPingTimeoutMax;
+  return fits ? timeout : std::nullopt;
+}
+
 constexpr const char* kDurationWanted = "a duration such as 30s, 24h or 365d";
 
 // All verbs with their options. CLI11 fills the members; take() makes Arguments of them.
@@ -74,6 +90,9 @@ class Parser {
     add_down();
     add_check();
     add_reads();
+    add_info();
+    add_ping();
+    add_top();
     add_claims();
     add_wait();
     add_settings();
@@ -223,12 +242,14 @@ class Parser {
       CallCommand command = call(ControlVerb::Lookup);
       command.request.address = *parse_vm_address(address_);
       command.request.refresh = refresh_;
+      command.request.trace = trace_;
       return command;
     });
     lookup->add_option("ADDRESS", address_, "IP or MAC")
         ->required()
         ->check(must_be([](const std::string& text) { return parse_vm_address(text); }, "an IP or a MAC"));
     lookup->add_flag("--refresh", refresh_, "Ask the network, whatever the cache holds");
+    lookup->add_flag("--trace", trace_, "Each step with its time, and why the winner won");
     add_json(lookup);
     CLI::App* timeline = add_verb("timeline", "What happened in a VM's last moves, and when", [this] {
       CallCommand command = call(ControlVerb::Timeline);
@@ -240,6 +261,48 @@ class Parser {
         ->check(must_be([](const std::string& text) { return parse_vm_address(text); }, "an IP or a MAC"));
     add_json(timeline);
     add_json(add_verb("watch", "Print events as they happen, until interrupted", [] { return WatchCommand{}; }));
+  }
+
+  void add_info() {
+    CLI::App* verb = add_verb("info", "All about one node: path, session, traffic, certificate, VMs", [this] {
+      CallCommand command = call(ControlVerb::Info);
+      command.request.target = target_;
+      return command;
+    });
+    verb->add_option("NODE", target_, "Its name, or the beginning of its id")->required();
+    add_json(verb);
+  }
+
+  void add_ping() {
+    CLI::App* verb = add_verb("ping", "Measure the tunnel to a node, or to a VM's host", [this] {
+      PingCommand command{.target = target_, .count = parse_positive<std::uint64_t>(count_)};
+      if (!interval_.empty()) command.interval = *parse_interval(interval_);
+      if (!timeout_.empty()) command.timeout = *parse_ping_timeout(timeout_);
+      return command;
+    });
+    verb->add_option("TARGET", target_, "A node's name or the beginning of its id; a VM's IP or MAC")->required();
+    add_repetition(verb);
+    verb->add_option("--timeout", timeout_, "Wait so long for each answer, up to 10s (default 2s)")
+        ->check(must_be(&parse_ping_timeout, "a duration from 1ms to 10s"));
+    add_json(verb);
+  }
+
+  void add_top() {
+    CLI::App* verb = add_verb("top", "Frames, octets and drops per second, by peer; q ends it", [this] {
+      TopCommand command{.count = parse_positive<std::uint64_t>(count_)};
+      if (!interval_.empty()) command.interval = *parse_interval(interval_);
+      return command;
+    });
+    add_repetition(verb);
+    add_json(verb);
+  }
+
+  // -n is the network, here as everywhere.
+  void add_repetition(CLI::App* verb) {
+    verb->add_option("-c,--count", count_, "So many times (default: until interrupted)")
+        ->check(must_be(&parse_positive<std::uint64_t>, "a count from 1 on"));
+    verb->add_option("-i,--interval", interval_, "Time between them, 100ms to 1h (default 1s)")
+        ->check(must_be(&parse_interval, "a duration from 100ms to 1h"));
   }
 
   void add_claims() {
@@ -489,6 +552,8 @@ class Parser {
   std::string snaplen_;
   std::string shell_;
   std::string kind_;
+  std::string target_;
+  std::string interval_;
   Texts subnets_;
   Texts allow_;
   Texts bootstrap_;
@@ -500,6 +565,7 @@ class Parser {
   bool refresh_ = false;
   bool inside_ = false;  // the default: only there to exclude the other
   bool outside_ = false;
+  bool trace_ = false;
 };
 
 }  // namespace

@@ -50,6 +50,18 @@ struct CallCommand {
   ControlRequest request;
   bool counters = false;
 };
+// Asks a member, or a VM's host, for signs of life.
+struct PingCommand {
+  std::string target;
+  std::optional<std::uint64_t> count;  // nullopt: until interrupted
+  std::chrono::milliseconds interval{1'000};
+  std::chrono::milliseconds timeout{2'000};  // of each
+};
+// Shows what goes to and from the peers.
+struct TopCommand {
+  std::optional<std::uint64_t> count;  // nullopt: until interrupted
+  std::chrono::milliseconds interval{1'000};
+};
 struct WaitCommand {
   std::chrono::milliseconds timeout{30'000};
 };
@@ -83,9 +95,9 @@ struct BugreportCommand {
 };
 struct VersionCommand {};
 
-using Command = std::variant<InitCommand, EnrollCommand, JoinCommand, UpCommand, CheckCommand, CallCommand, WaitCommand,
-                             WatchCommand, WatchQemuCommand, PcapCommand, CompletionCommand, CompleteWordsCommand,
-                             DoctorCommand, NetcheckCommand, BugreportCommand, VersionCommand>;
+using Command = std::variant<InitCommand, EnrollCommand, JoinCommand, UpCommand, CheckCommand, CallCommand, PingCommand,
+                             TopCommand, WaitCommand, WatchCommand, WatchQemuCommand, PcapCommand, CompletionCommand,
+                             CompleteWordsCommand, DoctorCommand, NetcheckCommand, BugreportCommand, VersionCommand>;
 
 struct Arguments {
   PathOptions paths;

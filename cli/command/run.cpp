@@ -12,6 +12,8 @@
 #include "cli/command/arguments.h"
 #include "cli/command/doctor_verbs.h"
 #include "cli/command/pcap.h"
+#include "cli/command/ping.h"
+#include "cli/command/top.h"
 #include "cli/completion/complete_words.h"
 #include "cli/completion/completion.h"
 #include "cli/config/config.h"
@@ -112,6 +114,16 @@ class Runner {
       throw Failure(ExitStatus::Failure, "down", "the daemon has not stopped yet", "its log");
     }
     return ExitStatus::Ok;
+  }
+
+  ExitStatus operator()(const PingCommand& command) {
+    const std::string network = choose_running_network();
+    return ping(command, {paths_.socket_file(network), network, arguments_.json}, console_);
+  }
+
+  ExitStatus operator()(const TopCommand& command) {
+    const std::string network = choose_running_network();
+    return top(command, {paths_.socket_file(network), network, arguments_.json}, console_);
   }
 
   ExitStatus operator()(const WaitCommand& command) {

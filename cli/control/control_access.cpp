@@ -9,6 +9,8 @@ ControlRight right_for(ControlVerb verb) {
     case ControlVerb::Status:
     case ControlVerb::Peers:
     case ControlVerb::Vms:
+    case ControlVerb::Info:
+    case ControlVerb::Ping:
     case ControlVerb::Lookup:
     case ControlVerb::Timeline:
     case ControlVerb::Watch: return ControlRight::Read;

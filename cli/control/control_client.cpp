@@ -5,12 +5,14 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 #include <thread>
 
 #include "cli/base/failure.h"
+#include "cli/base/stop_signal.h"
 
 namespace rove {
 namespace {
@@ -54,6 +56,10 @@ ControlClient::ControlClient(const std::filesystem::path& socket, const std::str
   }
 }
 
+void ControlClient::end_with(const StopSignal& stop) {
+  stop_fd_ = stop.fd();
+}
+
 ControlResponse ControlClient::call(const ControlRequest& request, std::chrono::milliseconds timeout) {
   const Deadline deadline = std::chrono::steady_clock::now() + timeout;
   send_line(encode_request(request) + '\n', deadline);
@@ -95,8 +101,11 @@ bool ControlClient::wait_ready(short events, Deadline deadline) const {
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return false;
-    pollfd entry{socket_.get(), events, 0};
-    const int ready = ::poll(&entry, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
+    // poll() passes over a descriptor of -1.
+    std::array<pollfd, 2> entries{pollfd{socket_.get(), events, 0}, pollfd{stop_fd_, POLLIN, 0}};
+    const int ready =
+        ::poll(entries.data(), entries.size(), static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
+    if (ready > 0 && entries[1].revents != 0) throw Interrupted{};
     if (ready > 0) return true;
     if (ready < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
   }

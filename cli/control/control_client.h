@@ -11,10 +11,18 @@
 
 namespace rove {
 
+class StopSignal;
+
+// Thrown where a StopSignal ended the wait for an answer.
+struct Interrupted {};
+
 class ControlClient {
  public:
   // Connects. Throws Failure: NotRunning when nobody listens, Conflict when the socket is not for us.
   ControlClient(const std::filesystem::path& socket, const std::string& network, std::chrono::milliseconds timeout);
+
+  // From now on the signal ends what waits, with Interrupted. `stop` must outlive it.
+  void end_with(const StopSignal& stop);
 
   // Sends a request and waits for the answer. Throws Failure: NotRunning when the daemon went away,
   // NotFound when it did not answer in time.
@@ -41,6 +49,7 @@ class ControlClient {
 
   std::string network_;
   FileDescriptor socket_;
+  int stop_fd_ = -1;      // of a StopSignal
   std::string received_;  // beyond the last line that was taken
 };
 

@@ -13,7 +13,9 @@ constexpr std::array<std::pair<ControlVerb, std::string_view>, kControlVerbs> kV
     {ControlVerb::Status, "status"},
     {ControlVerb::Peers, "peers"},
     {ControlVerb::Vms, "vms"},
+    {ControlVerb::Info, "info"},
     {ControlVerb::Lookup, "lookup"},
+    {ControlVerb::Ping, "ping"},
     {ControlVerb::Timeline, "timeline"},
     {ControlVerb::Watch, "watch"},
     {ControlVerb::Claim, "claim"},
@@ -105,6 +107,11 @@ class ArgumentReader {
     to = text.get<std::string>();
   }
 
+  void read_target(std::string& to) {
+    to = take_string("target");
+    if (to.empty()) complain("target must be a name, an id or an address");
+  }
+
   // The first complaint, or about an argument that nobody took; empty when all is well.
   [[nodiscard]] std::string finish() {
     if (error_.empty() && !arguments_.empty()) complain("unknown argument");
@@ -150,6 +157,9 @@ std::string encode_request(const ControlRequest& request) {
   }
   if (request.verb == ControlVerb::Prepare && !request.port.empty()) arguments["port"] = request.port;
   if (request.verb == ControlVerb::Lookup && request.refresh) arguments["refresh"] = true;
+  if (request.verb == ControlVerb::Lookup && request.trace) arguments["trace"] = true;
+  if (request.verb == ControlVerb::Info || request.verb == ControlVerb::Ping) arguments["target"] = request.target;
+  if (request.verb == ControlVerb::Ping && request.timeout_ms) arguments["timeout_ms"] = *request.timeout_ms;
   if (request.verb == ControlVerb::Claim || request.verb == ControlVerb::Release ||
       request.verb == ControlVerb::Stopped) {
     arguments["mac"] = to_string(request.mac);
@@ -193,6 +203,12 @@ DecodedRequest decode_request(std::string_view line) {
     case ControlVerb::Lookup:
       reader.read_address(request.address);
       reader.read_flag("refresh", request.refresh);
+      reader.read_flag("trace", request.trace);
+      break;
+    case ControlVerb::Info: reader.read_target(request.target); break;
+    case ControlVerb::Ping:
+      reader.read_target(request.target);
+      reader.read_count("timeout_ms", request.timeout_ms);
       break;
     case ControlVerb::Timeline: reader.read_address(request.address); break;
     case ControlVerb::Prepare:

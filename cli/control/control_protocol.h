@@ -24,7 +24,9 @@ enum class ControlVerb {
   Status,
   Peers,
   Vms,
+  Info,
   Lookup,
+  Ping,
   Timeline,
   Watch,
   Claim,
@@ -35,7 +37,7 @@ enum class ControlVerb {
   Reload,
   Down
 };
-inline constexpr std::size_t kControlVerbs = 13;
+inline constexpr std::size_t kControlVerbs = 15;
 
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 
@@ -43,12 +45,15 @@ struct ControlRequest {
   ControlVerb verb = ControlVerb::Status;
   VmAddress address;           // Lookup, Timeline, Prepare
   bool refresh = false;        // Lookup: ask the network, whatever the cache holds
+  bool trace = false;          // Lookup: tell every step
   MacAddress mac;              // Claim, Release, Stopped
   std::vector<IpAddress> ips;  // Claim
   std::string port{};          // Prepare: the device to which it will come; empty: not known
   // Stopped: its guest got the frames up to this one, as its port counts them; nullopt: that will follow at once.
   std::optional<std::uint64_t> delivered{};
   std::optional<rove::LogLevel> log_level{};  // LogLevel: the new one; nullopt: only tell it
+  std::string target{};                       // Info, Ping: a member's name or the beginning of its id; Ping: or a VM
+  std::optional<std::uint64_t> timeout_ms{};  // Ping: how long to wait for the answer
 
   bool operator==(const ControlRequest&) const = default;
 };

@@ -323,6 +323,7 @@ struct ControlLoop::Impl {
     // One that finds no room is asked again.
     if (watchdog.poll_question(now.steady)) (void)p.worker.post(Echo{kOwnEcho});
     while (auto result = p.node.poll_lookup()) desk.handle_lookup_result(now, *result);  // may ask for more
+    while (auto result = p.node.poll_ping()) desk.handle_ping_result(*result);
     change_bridge(now);
     while (auto datagram = p.node.poll_transmit(now)) {
       if (!p.worker.send(datagram->to, datagram->bytes, datagram->segment)) ++datagrams_unsent;
@@ -443,6 +444,8 @@ struct ControlLoop::Impl {
                         .problems = {},
                         .packet_path_overdue = watchdog.overdue(now.steady),
                         .counters = {}};
+    report.peers = p.node.peers();
+    report.at = now.steady;
     report.lone = is_lone(report.node);
     const bool is_reached = is_usable(report.node);
     report.usable = is_reached && packets_move(now);
@@ -484,20 +487,33 @@ struct ControlLoop::Impl {
     return report;
   }
 
-  [[nodiscard]] std::vector<std::string> find_problems(const StatusReport& report, bool is_reached) const {
-    std::vector<std::string> problems = p.underlay.problems();
+  [[nodiscard]] std::vector<HealthProblem> find_problems(const StatusReport& report, bool is_reached) const {
+    std::vector<HealthProblem> problems = p.underlay.problems();
     if (report.packet_path_overdue >= Watchdog::kPatience) {  // the cause of many others
-      problems.insert(problems.begin(), "the packet path stands still: no frame is moved");
+      problems.insert(problems.begin(), {"the packet path stands still: no frame is moved",
+                                         "rove bugreport, and then a restart of the daemon"});
     }
-    if (!is_reached) problems.emplace_back("no other node answers: only what is known already can be reached");
+    if (!is_reached) {
+      problems.push_back({"no other node answers: only what is known already can be reached",
+                          "UDP port " + std::to_string(p.options.config.listen.port) +
+                              " between the hosts, and whether the bootstrap nodes run"});
+    }
+    const std::string renew = "rove enroll " + report.node.name + " on the CA's machine, and rove join --replace here";
     if (report.certificate_not_after <= report.now) {
-      problems.emplace_back("this node's certificate has expired: peers refuse it");
+      problems.push_back({"this node's certificate has expired: peers refuse it", renew});
     } else if (report.certificate_not_after - report.now < kExpiryWarning) {
-      problems.emplace_back("this node's certificate expires soon");
+      problems.push_back({"this node's certificate expires soon", renew});
     }
-    for (std::string& ended : offloads.problems()) problems.push_back(std::move(ended));
-    if (!p.capture_problem.empty()) problems.push_back(p.capture_problem);
-    if (!p.state.problem().empty()) problems.push_back("the state is not saved: " + p.state.problem());
+    if (!p.capture_problem.empty())
+      problems.push_back({p.capture_problem, "AmbientCapabilities=CAP_NET_RAW in its unit"});
+    if (!p.state.problem().empty()) {
+      problems.push_back(
+          {"the state is not saved: " + p.state.problem(),
+           "room and permission in " + p.options.paths.state_file(p.options.network).parent_path().string()});
+    }
+    for (std::string& ended : offloads.problems()) {
+      problems.push_back({std::move(ended), "rove status --counters, and the offloads of the network card"});
+    }
     return problems;
   }
 

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "cli/daemon/member_names.h"
+#include "cli/report/info_report.h"
+
 namespace rove {
 namespace {
 
@@ -15,8 +18,8 @@ ControlResponse error_of(ExitStatus status, std::string what, std::string why, s
 }
 
 // Found or not, the data says all that is known.
-ControlResponse response_to(const LookupResult& result) {
-  ControlResponse response = data_of(report_lookup(result));
+ControlResponse response_to(const LookupResult& result, bool trace) {
+  ControlResponse response = data_of(report_lookup(result, trace));
   if (!result.error) return response;
   response.status = ExitStatus::NotFound;
   response.what = "lookup " + to_string(result.address);
@@ -24,6 +27,23 @@ ControlResponse response_to(const LookupResult& result) {
   response.why = is_unavailable ? "no other node answers, and nothing is cached" : "nobody claims it";
   response.next = is_unavailable ? "rove status" : "rove vms on the host where it should be";
   return response;
+}
+
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+// There is no member of which `found` could speak.
+ControlResponse no_member(const std::string& what, const FoundMember& found) {
+  if (!found.several.empty()) {
+    return error_of(ExitStatus::Conflict, what, "several members are meant: " + join(found.several),
+                    "more of the id of one of them");
+  }
+  const std::string why = found.nearest.empty() ? "no member that is known here is called so"
+                                                : "no member is called so; near are: " + join(found.nearest);
+  return error_of(ExitStatus::NotFound, what, why, "rove peers");
 }
 
 }  // namespace
@@ -41,6 +61,8 @@ void OperatorDesk::handle_request(Now now, const ControlRequest& request, Contro
     case ControlVerb::Status: return reply(data_of(report_status(make_status_(now))));
     case ControlVerb::Peers: return reply(data_of(report_peers(node_.peers(), now.steady)));
     case ControlVerb::Vms: return reply(data_of(report_vms(node_.vms(now), names_of_peers())));
+    case ControlVerb::Info: return reply(info(now, request));
+    case ControlVerb::Ping: return ping(now, request, std::move(reply));
     case ControlVerb::Lookup: return start_lookup(now, request, std::move(reply));
     case ControlVerb::Timeline: return reply(timeline(now, request));
     case ControlVerb::Watch: return reply(data_of(report_watching(now.wall)));
@@ -65,22 +87,32 @@ void OperatorDesk::start_lookup(Now now, const ControlRequest& request, ControlS
                           "too many lookups at a time", "the same again"));
   }
   const LookupTicket ticket = node_.start_lookup(now, request.address, request.refresh);
-  lookups_.insert_or_assign(ticket, PendingLookup{request.address, request.verb == ControlVerb::Prepare, request.port,
-                                                  now.steady + kLookupTimeout, std::move(reply)});
+  lookups_.insert_or_assign(ticket, PendingLookup{request, now.steady + kLookupTimeout, std::move(reply)});
 }
 
 void OperatorDesk::handle_lookup_result(Now now, const LookupResult& result) {
-  const auto pending = lookups_.find(result.ticket);
-  if (pending == lookups_.end()) return;  // given up already
-  pending->second.reply(respond(now, pending->second, result));
-  lookups_.erase(pending);
+  const auto found = lookups_.find(result.ticket);
+  if (found == lookups_.end()) return;  // given up already
+  PendingLookup pending = std::move(found->second);
+  lookups_.erase(found);
+  finish_lookup(now, std::move(pending), result);
 }
 
-ControlResponse OperatorDesk::respond(Now now, const PendingLookup& pending, const LookupResult& result) {
-  if (!pending.prepares) return response_to(result);
-  if (!result.error) return prepare(now, result.answers.front().claim.mac, pending.port);
-  return error_of(ExitStatus::NotFound, "prepare " + to_string(pending.address), "nobody is known to have it",
-                  "rove prepare with its MAC");
+void OperatorDesk::finish_lookup(Now now, PendingLookup pending, const LookupResult& result) {
+  const ControlRequest& request = pending.request;
+  if (request.verb == ControlVerb::Lookup) return pending.reply(response_to(result, request.trace));
+  if (result.error) {
+    const bool is_ping = request.verb == ControlVerb::Ping;
+    const std::string address = to_string(request.address);
+    return pending.reply(error_of(ExitStatus::NotFound, std::string{to_string(request.verb)} + " " + address,
+                                  "nobody is known to have it",
+                                  is_ping ? "rove lookup --trace " + address : "rove prepare with its MAC"));
+  }
+  const LookupAnswer& winner = result.answers.front();
+  if (request.verb == ControlVerb::Prepare) return pending.reply(prepare(now, winner.claim.mac, request.port));
+  start_ping(now, request,
+             {.target = request.target, .vm = winner.claim.mac, .node = winner.owner, .name = winner.owner_name},
+             std::move(pending.reply));
 }
 
 void OperatorDesk::handle_timeout(Now now) {
@@ -90,10 +122,10 @@ void OperatorDesk::handle_timeout(Now now) {
       continue;
     }
     const LookupResult result{.ticket = pending->first,
-                              .address = pending->second.address,
+                              .address = pending->second.request.address,
                               .error = make_error_code(Error::Unavailable),
                               .answers = {}};
-    pending->second.reply(respond(now, pending->second, result));
+    finish_lookup(now, std::move(pending->second), result);
     pending = lookups_.erase(pending);
   }
 }
@@ -104,6 +136,53 @@ std::optional<TimePoint> OperatorDesk::poll_timeout() const {
     if (!first || pending.deadline < *first) first = pending.deadline;
   }
   return first;
+}
+
+ControlResponse OperatorDesk::info(Now now, const ControlRequest& request) const {
+  const FoundMember found = find_member(node_.members(), request.target);
+  const auto member = found.member ? node_.member(found.member->id) : std::nullopt;
+  return member ? data_of(report_info(*member, now)) : no_member("info " + request.target, found);
+}
+
+// What can be an address is one: no member's name has a colon or a dot.
+void OperatorDesk::ping(Now now, ControlRequest request, ControlServer::Reply reply) {
+  if (request.timeout_ms.value_or(0) > static_cast<std::uint64_t>(kPingTimeoutMax.count())) {
+    return reply(error_of(ExitStatus::Usage, "ping " + request.target,
+                          "timeout_ms is above " + std::to_string(kPingTimeoutMax.count())));
+  }
+  if (const auto address = parse_vm_address(request.target)) {
+    request.address = *address;
+    return start_lookup(now, request, std::move(reply));
+  }
+  const FoundMember found = find_member(node_.members(), request.target);
+  if (!found.member) return reply(no_member("ping " + request.target, found));
+  start_ping(now, request, {.target = request.target, .vm = {}, .node = found.member->id, .name = found.member->name},
+             std::move(reply));
+}
+
+void OperatorDesk::start_ping(Now now, const ControlRequest& request, PingReport report, ControlServer::Reply reply) {
+  report.local = report.node == node_.id();
+  if (report.local) return reply(data_of(report_ping(report)));
+  const std::chrono::milliseconds patience{
+      request.timeout_ms.value_or(static_cast<std::uint64_t>(kPingTimeout.count()))};
+  const PingTicket ticket = node_.start_ping(now, report.node, patience);
+  pings_.insert_or_assign(ticket, PendingPing{std::move(report), std::move(reply)});
+}
+
+void OperatorDesk::handle_ping_result(const PingResult& result) {
+  const auto found = pings_.find(result.ticket);
+  if (found == pings_.end()) return;  // of nobody here
+  PendingPing pending = std::move(found->second);
+  pings_.erase(found);
+  pending.report.result = result;
+  ControlResponse response = data_of(report_ping(pending.report));
+  if (result.error) {
+    response.status = ExitStatus::NotFound;
+    response.what = "ping " + pending.report.target;
+    response.why = "no reply";
+    response.next = "rove info " + (pending.report.name.empty() ? to_string(result.node) : pending.report.name);
+  }
+  pending.reply(std::move(response));
 }
 
 ControlResponse OperatorDesk::timeline(Now now, const ControlRequest& request) const {

@@ -8,18 +8,22 @@
 
 #include "cli/control/control_protocol.h"
 #include "cli/control/control_server.h"
+#include "cli/report/ping_report.h"
 #include "cli/report/report.h"
 #include "core/base/time.h"
 #include "core/node/node.h"
 
 namespace rove {
 
-// Control thread only. Answers at once, but for lookups (also to prepare for an IP): those wait for the node, at most
-// kLookupTimeout, and at most kLookupsMax at a time (a client that asks for more is told to try again).
+// Control thread only. Answers at once, but for lookups (also to prepare for an IP, or to ping a VM): those wait for
+// the node, at most kLookupTimeout, and at most kLookupsMax at a time (a client that asks for more is told to try
+// again); and for pings, which the node limits and ends by itself.
 class OperatorDesk {
  public:
   static constexpr std::chrono::seconds kLookupTimeout{10};  // the node answers by itself long before
   static constexpr std::size_t kLookupsMax = 2 * kControlClientsMax;
+  static constexpr std::chrono::milliseconds kPingTimeout{2'000};      // unless the client says another
+  static constexpr std::chrono::milliseconds kPingTimeoutMax{10'000};  // below a client's idle time
 
   // What a VM's hypervisor tells when it has stopped the VM, as in ControlRequest.
   using NoteStop = std::function<void(const MacAddress& vm, std::optional<std::uint64_t> delivered)>;
@@ -37,6 +41,7 @@ class OperatorDesk {
 
   void handle_request(Now now, const ControlRequest& request, ControlServer::Reply reply);
   void handle_lookup_result(Now now, const LookupResult& result);
+  void handle_ping_result(const PingResult& result);
   void handle_timeout(Now now);
   [[nodiscard]] std::optional<TimePoint> poll_timeout() const;
 
@@ -45,16 +50,21 @@ class OperatorDesk {
 
  private:
   struct PendingLookup {
-    VmAddress address;
-    bool prepares = false;  // its MAC is wanted, for prepare()
-    std::string port;       // … with it
+    ControlRequest request;  // Lookup; Prepare, for the MAC; Ping, for its host
     TimePoint deadline;
+    ControlServer::Reply reply;
+  };
+  struct PendingPing {
+    PingReport report;
     ControlServer::Reply reply;
   };
 
   [[nodiscard]] ControlResponse timeline(Now now, const ControlRequest& request) const;
   [[nodiscard]] ControlResponse claim(Now now, const ControlRequest& request);
-  [[nodiscard]] ControlResponse respond(Now now, const PendingLookup& pending, const LookupResult& result);
+  void finish_lookup(Now now, PendingLookup pending, const LookupResult& result);
+  [[nodiscard]] ControlResponse info(Now now, const ControlRequest& request) const;
+  void ping(Now now, ControlRequest request, ControlServer::Reply reply);
+  void start_ping(Now now, const ControlRequest& request, PingReport report, ControlServer::Reply reply);
   [[nodiscard]] ControlResponse prepare(Now now, const MacAddress& mac, const std::string& port);
   [[nodiscard]] ControlResponse release(Now now, const ControlRequest& request);
   [[nodiscard]] std::map<NodeId, std::string> names_of_peers() const;
@@ -66,6 +76,7 @@ class OperatorDesk {
   FindPort find_port_;
   ChangeSettings change_settings_;
   std::map<LookupTicket, PendingLookup> lookups_;
+  std::map<PingTicket, PendingPing> pings_;
   bool stop_requested_ = false;
 };
 

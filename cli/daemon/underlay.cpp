@@ -152,13 +152,17 @@ bool Underlay::has_bootstrap() const {
   });
 }
 
-std::vector<std::string> Underlay::problems() const {
-  std::vector<std::string> problems;
-  if (endpoints_.empty()) problems.emplace_back("this host has no address by which other nodes could reach it");
+std::vector<HealthProblem> Underlay::problems() const {
+  std::vector<HealthProblem> problems;
+  if (endpoints_.empty()) {
+    problems.push_back({"this host has no address by which other nodes could reach it",
+                        "an address outside the network's subnets, or endpoints in the configuration"});
+  }
   if (!resolved_) return problems;
   for (const ResolvedName& name : *resolved_) {
     if (!name.error.empty()) {
-      problems.push_back("bootstrap node " + to_string(name.name) + " does not resolve: " + name.error);
+      problems.push_back({"bootstrap node " + to_string(name.name) + " does not resolve: " + name.error,
+                          "getent hosts " + name.name.host + ", and bootstrap in the configuration"});
     }
   }
   return problems;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/base/health_problem.h"
 #include "cli/base/wake_signal.h"
 #include "cli/config/config.h"
 #include "cli/daemon/name_resolver.h"
@@ -69,7 +70,7 @@ class Underlay {
   // False when there is nobody to ask: no bootstrap node is configured, or only this one.
   [[nodiscard]] bool has_bootstrap() const;
   // What an operator should look at.
-  [[nodiscard]] std::vector<std::string> problems() const;
+  [[nodiscard]] std::vector<HealthProblem> problems() const;
 
  private:
   [[nodiscard]] std::vector<Endpoint> find_endpoints() const;

@@ -97,13 +97,14 @@ std::string render_health(const StatusReport& report) {
   Json object = Json::object();
   object["schema"] = 1;
   object["usable"] = report.usable;
-  object["problems"] = all_problems(report);
+  object["problems"] = Json::array();
+  for (const HealthProblem& problem : all_problems(report)) object["problems"].push_back(problem.what);
   return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string render_health_unknown() {
   StatusReport report;
-  report.problems = {"the control thread does not answer"};
+  report.problems = {{"the control thread does not answer", "rove bugreport"}};
   return render_health(report);
 }
 

@@ -1,45 +1,17 @@
 #include "cli/report/render.h"
 
-#include <array>
-#include <ctime>
-#include <nlohmann/json.hpp>
-
 #include "cli/base/failure.h"
 #include "cli/report/reload_report.h"
+#include "cli/report/info_report.h"
+#include "cli/report/json.h"
+#include "cli/report/lookup_trace.h"
+#include "cli/report/ping_report.h"
+#include "cli/report/text.h"
 
 namespace rove {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string join(const Json& list) {
-  std::string text;
-  for (const Json& entry : list) text += (text.empty() ? "" : ",") + entry.get<std::string>();
-  return text;
-}
-
-std::string text_or_empty(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : std::string{};
-}
-
-std::string format_rtt(const Json& microseconds) {
-  if (!microseconds.is_number()) return {};
-  const auto us = microseconds.get<long long>();
-  if (us < 10'000) return std::to_string(us) + "us";
-  return std::to_string(us / 1000) + "ms";
-}
-
-std::string age_or_empty(const Json& ms) {
-  return ms.is_number() ? format_age(ms.get<long long>()) : std::string{};
-}
-
-std::string render_line(std::string_view name, std::string_view value, const TextStyle& style) {
-  constexpr std::size_t kNameWidth = 13;
-  std::string line = paint(name, Tone::Strong, style);
-  line += style.terminal ? std::string(kNameWidth - name.size(), ' ') : "\t";
-  line += clean_cell(value);
-  return line + '\n';
-}
+using Json = ReportJson;
 
 std::string describe_location(const Json& location) {
   const auto nodes = location.at("nodes").get<long long>();
@@ -59,35 +31,68 @@ std::string render_counters(const Json& groups, const TextStyle& style) {
   return "\n" + table.to_text(style);
 }
 
+// Problems first, each with what to do about it; that there is none is said too.
+std::string render_health(const Json& health, const TextStyle& style) {
+  if (health.empty())
+    return paint("health", Tone::Strong, style) + (style.terminal ? "       " : "\t") + paint("ok", Tone::Good, style) +
+           '\n';
+  std::string out;
+  for (const Json& problem : health) {
+    out += paint("problem: " + clean_cell(problem.at("what").get<std::string>()), Tone::Bad, style) + '\n';
+    const std::string remedy = problem.at("remedy").get<std::string>();
+    if (!remedy.empty()) out += "    try: " + clean_cell(remedy) + '\n';
+  }
+  return out;
+}
+
+// One line a peer: is it there, by which path, how far away, how much.
+std::string render_peer_lines(const Json& peers, const TextStyle& style) {
+  if (peers.empty()) return {};
+  Table table{{"PEER", "STATE", "PATH", "RTT", "HEARD", "SENT", "RECEIVED", "DROPPED"}};
+  for (const Json& peer : peers) {
+    const bool up = peer.at("up").get<bool>();
+    const std::string name = peer.at("name").get<std::string>();
+    const std::string endpoint = text_or_empty(peer.at("endpoint"));
+    const Json& traffic = peer.at("traffic");
+    table.add_row({name.empty() ? peer.at("id").get<std::string>() : name,
+                   {up ? "up" : "down", up ? Tone::Good : Tone::Bad},
+                   up ? "direct " + endpoint : endpoint,
+                   format_rtt(peer.at("rtt_us")),
+                   age_or_empty(peer.at("last_heard_ms")),
+                   format_octets(traffic.at("octets_out").get<double>()),
+                   format_octets(traffic.at("octets_in").get<double>()),
+                   std::to_string(traffic.at("drops_in").get<std::uint64_t>())});
+  }
+  return "\n" + table.to_text(style);
+}
+
 std::string render_status(const Json& status, const RenderOptions& options) {
   const TextStyle& style = options.style;
-  std::string out;
-  for (const Json& problem : status.at("problems")) {
-    out += paint("problem: " + clean_cell(problem.get<std::string>()), Tone::Bad, style) + '\n';
-  }
+  std::string out = render_health(status.at("health"), style);
   const Json& peers = status.at("peers");
   const Json& vms = status.at("vms");
   const auto count = [](const Json& object, const char* name) {
     return std::to_string(object.at(name).get<std::uint64_t>());
   };
-  out += render_line("network", status.at("network").get<std::string>(), style);
-  out += render_line("node", status.at("node").get<std::string>(), style);
-  out += render_line("node id", status.at("node_id").get<std::string>(), style);
-  out += render_line("location", describe_location(status.at("location")), style);
-  out += render_line("endpoints", join(status.at("endpoints")), style);
-  out += render_line("tap", status.at("tap").get<std::string>(), style);
-  out += render_line("bridge", status.at("bridge").get<std::string>(), style);
-  out += render_line("peers", count(peers, "up") + " up, " + count(peers, "known") + " known", style);
-  out += render_line("vms", count(vms, "local") + " here, " + count(vms, "cached") + " cached elsewhere", style);
-  out += render_line("up for", format_age(status.at("uptime_ms").get<long long>()), style);
-  out += render_line("certificate",
-                     "expires in " + format_age(status.at("certificate_expires_in_s").get<long long>() * 1000), style);
+  out += render_field("network", status.at("network").get<std::string>(), style);
+  out += render_field("node", status.at("node").get<std::string>(), style);
+  out += render_field("node id", status.at("node_id").get<std::string>(), style);
+  out += render_field("location", describe_location(status.at("location")), style);
+  out += render_field("endpoints", join_texts(status.at("endpoints")), style);
+  out += render_field("tap", status.at("tap").get<std::string>(), style);
+  out += render_field("bridge", status.at("bridge").get<std::string>(), style);
+  out += render_field("peers", count(peers, "up") + " up, " + count(peers, "known") + " known", style);
+  out += render_field("vms", count(vms, "local") + " here, " + count(vms, "cached") + " cached elsewhere", style);
+  out += render_field("up for", format_age(status.at("uptime_ms").get<long long>()), style);
+  out += render_field("certificate",
+                      "expires in " + format_age(status.at("certificate_expires_in_s").get<long long>() * 1000), style);
+  out += render_peer_lines(status.at("peer_list"), style);
   if (options.counters) out += render_counters(status.at("counters"), style);
   return out;
 }
 
 std::string render_peers(const Json& answer, const TextStyle& style) {
-  Table table{{"NODE", "STATE", "ENDPOINT", "RTT", "FOR", "HEARD", "CIPHER", "ID"}};
+  Table table{{"NODE", "STATE", "ENDPOINT", "RTT", "FOR", "HEARD", "SENT", "RECEIVED", "CIPHER", "ID"}};
   for (const Json& peer : answer.at("peers")) {
     const bool up = peer.at("up").get<bool>();
     table.add_row({peer.at("name").get<std::string>(),
@@ -96,6 +101,8 @@ std::string render_peers(const Json& answer, const TextStyle& style) {
                    format_rtt(peer.at("rtt_us")),
                    age_or_empty(peer.at("up_ms")),
                    age_or_empty(peer.at("last_heard_ms")),
+                   format_octets(peer.at("traffic").at("octets_out").get<double>()),
+                   format_octets(peer.at("traffic").at("octets_in").get<double>()),
                    peer.at("algorithm").get<std::string>(),
                    {peer.at("id").get<std::string>(), Tone::Faint}});
   }
@@ -118,7 +125,7 @@ std::string render_vms(const Json& answer, const TextStyle& style) {
   for (const Json& vm : answer.at("vms")) {
     const std::string state = vm.at("state").get<std::string>();
     table.add_row({vm.at("mac").get<std::string>(),
-                   join(vm.at("ips")),
+                   join_texts(vm.at("ips")),
                    {vm_state(vm), state == "live" ? Tone::Good : Tone::Plain},
                    vm_claimed(vm),
                    age_or_empty(vm.at("age_ms")),
@@ -136,40 +143,17 @@ std::string render_lookup(const Json& answer, const TextStyle& style) {
     const Json& endpoints = each.at("endpoints");
     table.add_row({name.empty() ? each.at("node_id").get<std::string>() : name,
                    each.at("mac").get<std::string>(),
-                   join(each.at("ips")),
+                   join_texts(each.at("ips")),
                    endpoints.empty() ? std::string{} : endpoints.front().get<std::string>(),
                    each.at("source").get<std::string>(),
                    age_or_empty(each.at("age_ms")),
                    {each.at("sequence").get<std::string>(), Tone::Faint},
                    {wins ? "wins" : each.at("why_not").get<std::string>(), wins ? Tone::Good : Tone::Faint}});
   }
-  return table.to_text(style);
-}
-
-// UTC, to the millisecond, as in the log.
-std::string format_time(const Json& ms) {
-  const auto time = ms.get<std::int64_t>();
-  const auto seconds = static_cast<std::time_t>(time / 1000);
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  std::array<char, 32> text{};
-  const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  const std::string milliseconds = std::to_string(1000 + time % 1000);
-  return std::string{text.data(), size} + "." + milliseconds.substr(1) + "Z";
-}
-
-// Since the move's begin: "+0.35ms", "+123ms", "+4.20s", "+30s".
-std::string format_offset(const Json& microseconds) {
-  if (!microseconds.is_number()) return {};
-  const auto us = microseconds.get<long long>();
-  if (us >= 10'000'000) return "+" + format_age(us / 1000);
-  if (us >= 1'000'000) {
-    const std::string hundredths = std::to_string(100 + us / 10'000 % 100);
-    return "+" + std::to_string(us / 1'000'000) + "." + hundredths.substr(1) + "s";
-  }
-  if (us >= 100'000) return "+" + std::to_string(us / 1000) + "ms";
-  const std::string hundredths = std::to_string(100 + us / 10 % 100);
-  return "+" + std::to_string(us / 1000) + "." + hundredths.substr(1) + "ms";
+  std::string out = answer.contains("trace") ? render_trace(answer.at("trace"), style) : std::string{};
+  out += table.to_text(style);
+  if (answer.contains("trace")) out += render_field("why", answer.at("why").get<std::string>(), style);
+  return out;
 }
 
 std::string render_timeline(const Json& answer, const TextStyle& style) {
@@ -225,7 +209,9 @@ std::string render_object(ControlVerb verb, const Json& answer, const RenderOpti
     case ControlVerb::Status: return render_status(answer, options);
     case ControlVerb::Peers: return render_peers(answer, options.style);
     case ControlVerb::Vms: return render_vms(answer, options.style);
+    case ControlVerb::Info: return render_info(answer, options.style);
     case ControlVerb::Lookup: return render_lookup(answer, options.style);
+    case ControlVerb::Ping: return render_ping(answer);
     case ControlVerb::Timeline: return render_timeline(answer, options.style);
     case ControlVerb::Watch: return render_event(answer, options.style);
     case ControlVerb::Claim: return clean_cell(answer.at("mac").get<std::string>()) + " claimed\n";

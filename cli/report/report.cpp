@@ -1,38 +1,15 @@
 #include "cli/report/report.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+
+#include "cli/report/json.h"
+#include "cli/report/lookup_trace.h"
+#include "cli/report/peer_json.h"
 
 namespace rove {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-Json make_object() {
-  Json object = Json::object();
-  object["schema"] = 1;
-  return object;
-}
-
-std::int64_t to_ms(Duration duration) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-}
-
-// Sequences use all of 64 bits; JSON readers keep 53 (RFC 8259 §6), so they travel as text.
-std::string to_text(std::uint64_t sequence) {
-  return std::to_string(sequence);
-}
-
-template <typename T>
-Json list_of(const std::vector<T>& values) {
-  Json list = Json::array();
-  for (const T& value : values) list.push_back(to_string(value));
-  return list;
-}
+using Json = ReportJson;
 
 std::string_view to_string(LookupSource source) {
   switch (source) {
@@ -42,25 +19,6 @@ std::string_view to_string(LookupSource source) {
     case LookupSource::Dht: return "dht";
   }
   return "unknown";
-}
-
-Json to_json(const PeerInfo& peer, TimePoint now) {
-  Json object = Json::object();
-  object["name"] = peer.name;
-  object["id"] = to_string(peer.id);
-  object["up"] = peer.up;
-  object["endpoint"] = peer.endpoint.port == 0 ? Json() : Json(to_string(peer.endpoint));
-  object["rtt_us"] = peer.rtt ? Json(std::chrono::duration_cast<std::chrono::microseconds>(*peer.rtt).count()) : Json();
-  object["up_ms"] = peer.up ? Json(to_ms(now - peer.up_since)) : Json();
-  object["last_heard_ms"] = peer.last_heard == TimePoint{} ? Json() : Json(to_ms(now - peer.last_heard));
-  object["algorithm"] = peer.algorithm;
-  object["segmentation"] = to_string(peer.segments);
-  object["handshakes"] = peer.handshakes;
-  object["observed"] = peer.observed ? Json(to_string(*peer.observed)) : Json();
-  object["clock_lead_ms"] = peer.clock_lead ? Json(to_ms(*peer.clock_lead)) : Json();
-  object["pings"] = peer.pings;
-  object["pongs"] = peer.pongs;
-  return object;
 }
 
 Json to_json(const HostReport& host) {
@@ -96,14 +54,10 @@ Json to_json(const LookupAnswer& answer) {
   object["ips"] = list_of(answer.claim.ips);
   object["state"] = answer.claim.state == ClaimState::Live ? "live" : "gone";
   object["endpoints"] = list_of(answer.endpoints);
-  object["sequence"] = to_text(answer.claim.sequence);
+  object["sequence"] = sequence_text(answer.claim.sequence);
   object["age_ms"] = to_ms(answer.age);
   object["source"] = to_string(answer.source);
   return object;
-}
-
-std::int64_t to_us(Duration duration) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }
 
 Json us_or_null(const std::optional<Duration>& duration) {
@@ -142,7 +96,7 @@ Json to_json(const DurationHistogram& histogram) {
 }
 
 Json make_event(std::string_view name, WallTime when) {
-  Json object = make_object();
+  Json object = make_report();
   object["event"] = name;
   object["time_ms"] = to_unix_ms(when);
   return object;
@@ -215,28 +169,34 @@ CounterList dht_counters(const DhtCounters& counters) {
           {"watches", counters.watches}};
 }
 
-std::vector<std::string> all_problems(const StatusReport& report) {
-  std::vector<std::string> problems = report.problems;
+std::vector<HealthProblem> all_problems(const StatusReport& report) {
+  std::vector<HealthProblem> problems = report.problems;
   for (const VmConflict& conflict : report.node.conflicts) {
-    problems.push_back("VM " + to_string(conflict.mac) + " is alive here and at " + conflict.other +
-                       (conflict.muted_here ? ": the one here came later and is cut off"
-                                            : ": the one there came later and is cut off"));
+    problems.push_back({"VM " + to_string(conflict.mac) + " is alive here and at " + conflict.other +
+                            (conflict.muted_here ? ": the one here came later and is cut off"
+                                                 : ": the one there came later and is cut off"),
+                        "switch one of them off, or give it a MAC of its own"});
   }
   return problems;
 }
 
 std::string report_status(const StatusReport& report) {
-  Json object = make_object();
+  Json object = make_report();
   object["network"] = report.node.network_name;
   object["network_id"] = to_string(report.node.network);
   object["node"] = report.node.name;
   object["node_id"] = to_string(report.node.id);
   object["usable"] = report.usable;
-  object["problems"] = all_problems(report);
+  object["problems"] = Json::array();
+  object["health"] = Json::array();
   object["conflicts"] = Json::array();
   for (const VmConflict& conflict : report.node.conflicts) {
     object["conflicts"].push_back(
         {{"mac", to_string(conflict.mac)}, {"other", conflict.other}, {"muted_here", conflict.muted_here}});
+  }
+  for (const HealthProblem& problem : all_problems(report)) {
+    object["problems"].push_back(problem.what);
+    object["health"].push_back({{"what", problem.what}, {"remedy", problem.remedy}});
   }
   // A service without other nodes is connected to itself; an operator means others.
   const LocationStatus& location = report.node.location;
@@ -251,8 +211,10 @@ std::string report_status(const StatusReport& report) {
   object["inner_mtu"] = report.inner_mtu;
   object["host"] = to_json(report.host);
   object["peers"] = {{"up", report.node.peers_up}, {"known", report.node.peers_known}};
+  object["peer_list"] = to_json(report.peers, report.at);
   object["vms"] = {{"local", report.node.vms_local}, {"cached", report.node.vms_cached}};
   object["uptime_ms"] = to_ms(report.uptime);
+  object["time_ms"] = to_unix_ms(report.now);
   object["certificate_expires_in_s"] =
       std::chrono::duration_cast<std::chrono::seconds>(report.certificate_not_after - report.now).count();
   Json groups = Json::object();
@@ -265,22 +227,18 @@ std::string report_status(const StatusReport& report) {
   object["histograms"] = {{"move_claim_ms", to_json(report.node.moves.claim)},
                           {"move_acknowledge_ms", to_json(report.node.moves.acknowledge)},
                           {"move_frame_ms", to_json(report.node.moves.frame)}};
-  return dump(object);
+  return dump_report(object);
 }
 
 std::string report_peers(std::vector<PeerInfo> peers, TimePoint now) {
-  std::sort(peers.begin(), peers.end(),
-            [](const PeerInfo& a, const PeerInfo& b) { return std::tie(a.name, a.id) < std::tie(b.name, b.id); });
-  Json object = make_object();
-  Json list = Json::array();
-  for (const PeerInfo& peer : peers) list.push_back(to_json(peer, now));
-  object["peers"] = std::move(list);
-  return dump(object);
+  Json object = make_report();
+  object["peers"] = to_json(std::move(peers), now);
+  return dump_report(object);
 }
 
 std::string report_vms(std::vector<VmStatus> vms, const std::map<NodeId, std::string>& names) {
   std::sort(vms.begin(), vms.end(), [](const VmStatus& a, const VmStatus& b) { return a.mac < b.mac; });
-  Json object = make_object();
+  Json object = make_report();
   Json list = Json::array();
   for (const VmStatus& vm : vms) {
     Json entry = Json::object();
@@ -288,7 +246,7 @@ std::string report_vms(std::vector<VmStatus> vms, const std::map<NodeId, std::st
     entry["ips"] = list_of(vm.ips);
     entry["state"] = to_string(vm.state);
     entry["pinned"] = vm.pinned;
-    entry["sequence"] = to_text(vm.sequence);
+    entry["sequence"] = sequence_text(vm.sequence);
     entry["age_ms"] = to_ms(vm.age);
     entry["expires_ms"] = vm.time_left ? Json(to_ms(*vm.time_left)) : Json();
     entry["forward_to"] = Json();
@@ -299,11 +257,11 @@ std::string report_vms(std::vector<VmStatus> vms, const std::map<NodeId, std::st
     list.push_back(std::move(entry));
   }
   object["vms"] = std::move(list);
-  return dump(object);
+  return dump_report(object);
 }
 
-std::string report_lookup(const LookupResult& result) {
-  Json object = make_object();
+std::string report_lookup(const LookupResult& result, bool trace) {
+  Json object = make_report();
   object["address"] = to_string(result.address);
   const auto winner = std::find_if(result.answers.begin(), result.answers.end(),
                                    [](const LookupAnswer& answer) { return answer.wins; });
@@ -322,46 +280,50 @@ std::string report_lookup(const LookupResult& result) {
   Json answers = Json::array();
   for (const LookupAnswer& answer : result.answers) answers.push_back(to_json(answer));
   object["answers"] = std::move(answers);
-  return dump(object);
+  if (trace) {
+    object["why"] = result.why;
+    object["trace"] = trace_json(result);
+  }
+  return dump_report(object);
 }
 
 std::string report_claim(const MacAddress& mac, std::uint64_t sequence) {
-  Json object = make_object();
+  Json object = make_report();
   object["mac"] = to_string(mac);
-  object["sequence"] = to_text(sequence);
-  return dump(object);
+  object["sequence"] = sequence_text(sequence);
+  return dump_report(object);
 }
 
 std::string report_prepare(const MacAddress& mac, const PreparedVm& prepared) {
-  Json object = make_object();
+  Json object = make_report();
   object["mac"] = to_string(mac);
   object["state"] = to_string(prepared.state);
   object["expires_ms"] = prepared.state == VmState::Expected ? Json(to_ms(prepared.time_left)) : Json();
   object["host"] = prepared.host.empty() ? Json() : Json(prepared.host);
-  return dump(object);
+  return dump_report(object);
 }
 
 std::string report_release(const MacAddress& mac, bool released) {
-  Json object = make_object();
+  Json object = make_report();
   object["mac"] = to_string(mac);
   object["released"] = released;
-  return dump(object);
+  return dump_report(object);
 }
 
 std::string report_stopped(const MacAddress& mac) {
-  Json object = make_object();
+  Json object = make_report();
   object["mac"] = to_string(mac);
-  return dump(object);
+  return dump_report(object);
 }
 
 std::string report_down() {
-  Json object = make_object();
+  Json object = make_report();
   object["stopping"] = true;
-  return dump(object);
+  return dump_report(object);
 }
 
 std::string report_timeline(const VmAddress& address, const std::optional<VmMoves>& found, TimePoint now) {
-  Json object = make_object();
+  Json object = make_report();
   object["address"] = to_string(address);
   object["mac"] = found ? Json(to_string(found->mac)) : Json();
   Json list = Json::array();
@@ -369,11 +331,11 @@ std::string report_timeline(const VmAddress& address, const std::optional<VmMove
     for (const Move& move : found->moves) list.push_back(to_json(move, now));
   }
   object["moves"] = std::move(list);
-  return dump(object);
+  return dump_report(object);
 }
 
 std::string report_watching(WallTime now) {
-  return dump(make_event("watching", now));
+  return dump_report(make_event("watching", now));
 }
 
 std::string report_event(const NodeEvent& event, Now now) {
@@ -382,18 +344,18 @@ std::string report_event(const NodeEvent& event, Now now) {
   object["peer"] = event.peer.empty() ? Json() : Json(event.peer);
   object["vm"] = event.vm ? Json(to_string(*event.vm)) : Json();
   object["detail"] = event.detail;
-  return dump(object);
+  return dump_report(object);
 }
 
 std::string report_events_lost(std::uint64_t count) {
-  Json object = make_object();
+  Json object = make_report();
   object["event"] = "events-lost";
   object["count"] = count;
-  return dump(object);
+  return dump_report(object);
 }
 
 std::string report_enrolment(const Enrolment& made) {
-  Json object = make_object();
+  Json object = make_report();
   object["network"] = made.network;
   object["network_id"] = to_string(made.network_id);
   object["node"] = made.node;
@@ -403,23 +365,23 @@ std::string report_enrolment(const Enrolment& made) {
   Json files = Json::array();
   for (const auto& file : made.files) files.push_back(file.string());
   object["files"] = std::move(files);
-  return dump(object);
+  return dump_report(object);
 }
 
 std::string report_check(const std::string& network, const std::string& config_file, const std::string& node) {
-  Json object = make_object();
+  Json object = make_report();
   object["network"] = network;
   object["config"] = config_file;
   object["node"] = node;
   object["valid"] = true;
-  return dump(object);
+  return dump_report(object);
 }
 
 std::string report_version(const std::string& version, const std::string& commit) {
-  Json object = make_object();
+  Json object = make_report();
   object["version"] = version;
   object["commit"] = commit;
-  return dump(object);
+  return dump_report(object);
 }
 
 }  // namespace rove

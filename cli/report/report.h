@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/base/health_problem.h"
 #include "cli/config/enrolment.h"
 #include "core/base/time.h"
 #include "core/forward/counters.h"
@@ -60,8 +61,10 @@ struct StatusReport {
   unsigned bridge_ifindex = 0;  // of the bridge that is followed, 0: none
   std::size_t inner_mtu = 0;    // octets
   HostReport host;
-  std::vector<std::string> problems;  // what an operator should look at, plain sentences; without conflicts of VMs
-  Duration packet_path_overdue{};     // for how long the packet path has owed an echo
+  std::vector<HealthProblem> problems;  // without conflicts of VMs
+  Duration packet_path_overdue{};       // for how long the packet path has owed an echo
+  std::vector<PeerInfo> peers{};
+  TimePoint at{};  // for the peers' ages
   // Group ("packets", "drops", "peers", "node", "dht", "daemon", "capture") and its counters.
   std::vector<std::pair<std::string, CounterList>> counters;
 };
@@ -73,14 +76,15 @@ struct StatusReport {
 [[nodiscard]] CounterList capture_counters(const PortCaptureCounters& counters);
 [[nodiscard]] CounterList dht_counters(const DhtCounters& counters);
 
-// The problems, and a sentence for each conflict.
-[[nodiscard]] std::vector<std::string> all_problems(const StatusReport& report);
+// The problems, and one for each conflict.
+[[nodiscard]] std::vector<HealthProblem> all_problems(const StatusReport& report);
 
 [[nodiscard]] std::string report_status(const StatusReport& report);
 [[nodiscard]] std::string report_peers(std::vector<PeerInfo> peers, TimePoint now);
 // `names`: of nodes that are known, for VMs that moved on.
 [[nodiscard]] std::string report_vms(std::vector<VmStatus> vms, const std::map<NodeId, std::string>& names);
-[[nodiscard]] std::string report_lookup(const LookupResult& result);
+// `trace`: with all steps, and why the winner won.
+[[nodiscard]] std::string report_lookup(const LookupResult& result, bool trace = false);
 [[nodiscard]] std::string report_claim(const MacAddress& mac, std::uint64_t sequence);
 [[nodiscard]] std::string report_prepare(const MacAddress& mac, const PreparedVm& prepared);
 [[nodiscard]] std::string report_release(const MacAddress& mac, bool released);

@@ -108,12 +108,38 @@ TEST_CASE("parse_arguments: verbs that the daemon answers become requests") {
   CHECK(command_of<CallCommand>({"prepare", "10.77.0.5"}).request.address == VmAddress{*parse_ip("10.77.0.5")});
 }
 
+TEST_CASE("parse_arguments: info, ping, top and a traced lookup") {
+  const ControlRequest info = command_of<CallCommand>({"info", "host-b"}).request;
+  CHECK(info.verb == ControlVerb::Info);
+  CHECK(info.target == "host-b");
+  CHECK(command_of<CallCommand>({"lookup", "10.0.0.1", "--trace"}).request.trace);
+  CHECK_FALSE(command_of<CallCommand>({"lookup", "10.0.0.1"}).request.trace);
+
+  const auto ping = command_of<PingCommand>({"ping", "10.77.0.5", "-c", "3", "-i", "200ms", "--timeout", "1s"});
+  CHECK(ping.target == "10.77.0.5");
+  CHECK(ping.count == 3);
+  CHECK(ping.interval == std::chrono::milliseconds{200});
+  CHECK(ping.timeout == std::chrono::seconds{1});
+  const auto endless = command_of<PingCommand>({"ping", "b"});
+  CHECK_FALSE(endless.count.has_value());
+  CHECK(endless.interval == std::chrono::seconds{1});
+  CHECK(endless.timeout == std::chrono::seconds{2});
+
+  const auto top = command_of<TopCommand>({"top", "-n", "demo", "--count", "2", "--interval", "5s"});
+  CHECK(top.count == 2);
+  CHECK(top.interval == std::chrono::seconds{5});
+  CHECK(understood({"top", "-n", "demo"}).network == "demo");
+}
+
 TEST_CASE("parse_arguments: every read verb takes --json") {
   for (const std::vector<std::string>& line : std::vector<std::vector<std::string>>{{"status"},
                                                                                     {"peers"},
                                                                                     {"vms"},
                                                                                     {"lookup", "10.0.0.1"},
                                                                                     {"timeline", "10.0.0.1"},
+                                                                                    {"info", "b"},
+                                                                                    {"ping", "b"},
+                                                                                    {"top"},
                                                                                     {"watch"},
                                                                                     {"check"},
                                                                                     {"version"},
@@ -157,6 +183,14 @@ TEST_CASE("parse_arguments: what is wrong is a usage error on stderr that names 
       {"up", "--listen", "nowhere"},                                    // no port
       {"up", "--log-level", "loud"},                                    // no level
       {"wait", "--timeout", "-1s"},                                     // no duration
+      {"info"},                                                         // no node
+      {"ping"},                                                         // no target
+      {"ping", "b", "-c", "0"},                                         // no count
+      {"ping", "b", "-c", "many"},                                      // no count
+      {"ping", "b", "-i", "10ms"},                                      // too often
+      {"ping", "b", "--timeout", "11s"},                                // longer than the daemon waits
+      {"top", "-i", "2h"},                                              // too seldom
+      {"top", "b"},                                                     // takes none
       {"status", "--jason"},                                            // no option
       {"status", "peers"},                                              // two verbs
       {"-n", "demo"},                                                   // no verb
@@ -190,8 +224,8 @@ TEST_CASE("parse_arguments: help is data and succeeds, of the program and of a v
   CHECK(whole.status == ExitStatus::Ok);
   CHECK(whole.errors.empty());
   for (const char* verb :
-       {"init", "enroll", "join", "up", "down", "check", "status", "peers", "vms", "lookup", "timeline", "watch",
-        "claim", "prepare", "release", "wait", "pcap", "completion", "version"}) {
+       {"init",  "enroll", "join",    "up",      "down", "check", "status",     "peers",   "vms",  "lookup", "timeline",
+        "watch", "claim",  "prepare", "release", "wait", "pcap",  "completion", "version", "info", "ping",   "top"}) {
     CAPTURE(verb);
     CHECK(whole.output.find(verb) != std::string::npos);
     CHECK(refused({verb, "--help"}).output.find(verb) != std::string::npos);

@@ -26,7 +26,7 @@ TEST_CASE("control access: members of the group may read, by primary or suppleme
   for (const ControlPeer& peer :
        {ControlPeer{.uid = 7, .gid = 300, .groups = {}}, ControlPeer{.uid = 7, .gid = 7, .groups = {1, 300}}}) {
     for (const ControlVerb verb : {ControlVerb::Status, ControlVerb::Peers, ControlVerb::Vms, ControlVerb::Lookup,
-                                   ControlVerb::Timeline, ControlVerb::Watch}) {
+                                   ControlVerb::Timeline, ControlVerb::Watch, ControlVerb::Info, ControlVerb::Ping}) {
       CHECK(may(peer, kPolicy, verb));
     }
     for (const ControlVerb verb : {ControlVerb::Claim, ControlVerb::Release, ControlVerb::Prepare, ControlVerb::Stopped,

@@ -33,6 +33,10 @@ std::vector<ControlRequest> every_request() {
        .log_level = LogLevel::Warn},
       {.verb = ControlVerb::Reload, .address = {}, .refresh = false, .mac = {}, .ips = {}},
       {.verb = ControlVerb::Down, .address = {}, .refresh = false, .mac = {}, .ips = {}},
+      {.verb = ControlVerb::Lookup, .address = kMac, .trace = true, .mac = {}, .ips = {}},
+      {.verb = ControlVerb::Info, .address = {}, .mac = {}, .ips = {}, .target = "host-b"},
+      {.verb = ControlVerb::Ping, .address = {}, .mac = {}, .ips = {}, .target = "10.77.0.5"},
+      {.verb = ControlVerb::Ping, .address = {}, .mac = {}, .ips = {}, .target = "0a0b", .timeout_ms = 500},
   };
 }
 
@@ -53,6 +57,10 @@ TEST_CASE("control request: every verb survives a round trip on one line") {
 
 TEST_CASE("control request: the line is as documented") {
   CHECK(encode_request(every_request()[3]) == R"({"verb":"lookup","args":{"address":"fd00::5","refresh":true}})");
+  CHECK(encode_request(every_request()[16]) ==
+        R"({"verb":"lookup","args":{"address":"02:00:5e:10:00:01","trace":true}})");
+  CHECK(encode_request(every_request()[17]) == R"({"verb":"info","args":{"target":"host-b"}})");
+  CHECK(encode_request(every_request()[19]) == R"({"verb":"ping","args":{"target":"0a0b","timeout_ms":500}})");
   CHECK(encode_request(every_request()[7]) == R"({"verb":"timeline","args":{"address":"10.0.0.1"}})");
   CHECK(encode_request(every_request()[5]) ==
         R"({"verb":"claim","args":{"mac":"02:00:5e:10:00:01","ips":["10.77.0.5"]}})");
@@ -91,6 +99,12 @@ TEST_CASE("control request: what is none is refused with a reason") {
       {R"({"verb":"lookup","args":{"address":5}})", "address must be an IP or a MAC"},
       {R"({"verb":"lookup","args":{"address":"x"}})", "address must be an IP or a MAC"},
       {R"({"verb":"lookup","args":{"address":"10.0.0.1","refresh":1}})", "refresh must be true or false"},
+      {R"({"verb":"lookup","args":{"address":"10.0.0.1","trace":"yes"}})", "trace must be true or false"},
+      {R"({"verb":"info"})", "target must be a name, an id or an address"},
+      {R"({"verb":"info","args":{"target":7}})", "target must be a name, an id or an address"},
+      {R"({"verb":"info","args":{"target":"b","timeout_ms":1}})", "unknown argument"},
+      {R"({"verb":"ping","args":{"target":""}})", "target must be a name, an id or an address"},
+      {R"({"verb":"ping","args":{"target":"b","timeout_ms":-1}})", "timeout_ms must be a count"},
       {R"({"verb":"timeline"})", "address must be an IP or a MAC"},
       {R"({"verb":"timeline","args":{"address":"10.0.0.1","refresh":true}})", "unknown argument"},
       {R"({"verb":"watch","args":{"address":"10.0.0.1"}})", "unknown argument"},

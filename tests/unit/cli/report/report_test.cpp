@@ -95,7 +95,7 @@ TEST_CASE("status: two VMs with one MAC are a problem, and say which of them is 
 TEST_CASE("status: the JSON is as documented") {
   CHECK(report_status(sample_status()) ==
         R"({"schema":1,"network":"demo","network_id":"00000000000000000000000000000000","node":"a",)"
-        R"("node_id":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","usable":true,"problems":[],"conflicts":[],)"
+        R"("node_id":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","usable":true,"problems":[],"health":[],"conflicts":[],)"
         R"("location":{"connected":true,"nodes":3,"lone":false},"endpoints":["10.1.0.2:7683"],"tap":"rove0",)"
         R"("port":7683,"network_namespace":4026531840,)"
         R"("bridge":"br0","bridge_ifindex":5,"inner_mtu":1400,)"
@@ -103,7 +103,8 @@ TEST_CASE("status: the JSON is as documented") {
         R"("sockets":[{"local":"0.0.0.0:7683","receive_buffer":1000,"send_buffer":2000,"wanted_buffer":3000}],)"
         R"("offloads":[{"name":"tap_tcp","wanted":true,"used":true,"reason":null},)"
         R"({"name":"tap_udp","wanted":true,"used":false,"reason":"old"}]},)"
-        R"("peers":{"up":2,"known":3},"vms":{"local":1,"cached":4},"uptime_ms":200000,)"
+        R"("peers":{"up":2,"known":3},"peer_list":[],"vms":{"local":1,"cached":4},"uptime_ms":200000,)"
+        R"("time_ms":3600000000000,)"
         R"("certificate_expires_in_s":25920000,"counters":{"drops":{"replayed":7,"malformed":0}},)"
         R"("histograms":{)"
         R"("move_claim_ms":{"le":[1,2,5,10,20,50,100,200,500,1000,2000,5000],)"
@@ -116,10 +117,21 @@ TEST_CASE("status: the JSON is as documented") {
 
 TEST_CASE("status: people see problems first, then one fact a line") {
   StatusReport report = sample_status();
-  report.problems = {"something is wrong"};
+  report.problems = {{"something is wrong", "rove mend"}, {"more is wrong", ""}};
+  report.peers = {PeerInfo{}};
+  report.peers[0].id = node_id(2);
+  report.peers[0].name = "b";
+  report.peers[0].up = true;
+  report.peers[0].endpoint = *parse_endpoint("10.2.0.2:7683", 0);
+  report.peers[0].rtt = std::chrono::microseconds{850};
+  report.peers[0].last_heard = TimePoint{std::chrono::seconds{68}};
+  report.peers[0].traffic = {.octets_out = 1500, .octets_in = 20, .drops_in = 3};
+  report.at = TimePoint{std::chrono::seconds{70}};
 
   CHECK(text_of(ControlVerb::Status, report_status(report)) ==
         "problem: something is wrong\n"
+        "    try: rove mend\n"
+        "problem: more is wrong\n"
         "network      demo\n"
         "node         a\n"
         "node id      0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a\n"
@@ -130,7 +142,19 @@ TEST_CASE("status: people see problems first, then one fact a line") {
         "peers        2 up, 3 known\n"
         "vms          1 here, 4 cached elsewhere\n"
         "up for       3m20s\n"
-        "certificate  expires in 300d\n");
+        "certificate  expires in 300d\n"
+        "\n"
+        "PEER  STATE  PATH                  RTT    HEARD  SENT    RECEIVED  DROPPED\n"
+        "b     up     direct 10.2.0.2:7683  850us  2s     1.5 kB  20 B      3\n");
+  CHECK(report_status(report).find(
+            R"("problems":["something is wrong","more is wrong"],"health":[{"what":"something is wrong","remedy":)"
+            R"("rove mend"},{"what":"more is wrong","remedy":""}])") != std::string::npos);
+}
+
+TEST_CASE("status: that nothing is wrong is the first thing said") {
+  const std::string text = text_of(ControlVerb::Status, report_status(sample_status()));
+
+  CHECK(text.starts_with("health       ok\nnetwork      demo\n"));
 }
 
 TEST_CASE("status: counters are shown on demand, without those at zero") {
@@ -170,6 +194,7 @@ TEST_CASE("peers: sorted by name, with path, round trip and ages") {
   up.clock_lead = std::chrono::milliseconds{-40};
   up.pings = 9;
   up.pongs = 8;
+  up.traffic = {.frames_out = 1, .octets_out = 2'000'000, .frames_in = 3, .octets_in = 999, .drops_in = 5};
   PeerInfo down;
   down.id = node_id(1);
   down.name = "a";
@@ -179,14 +204,18 @@ TEST_CASE("peers: sorted by name, with path, round trip and ages") {
   CHECK(data ==
         R"({"schema":1,"peers":[{"name":"a","id":"01010101010101010101010101010101","up":false,"endpoint":null,)"
         R"("rtt_us":null,"up_ms":null,"last_heard_ms":null,"algorithm":"","segmentation":"unknown","handshakes":0,)"
+        R"("traffic":{"frames_out":0,"octets_out":0,"frames_in":0,"octets_in":0,"drops_in":0},)"
         R"("observed":null,"clock_lead_ms":null,"pings":0,"pongs":0},)"
         R"({"name":"b","id":"02020202020202020202020202020202","up":true,"endpoint":"10.2.0.2:7683","rtt_us":850,)"
         R"("up_ms":60000,"last_heard_ms":2000,"algorithm":"aes-256-gcm","segmentation":"works","handshakes":3,)"
+        R"("traffic":{"frames_out":1,"octets_out":2000000,"frames_in":3,"octets_in":999,"drops_in":5},)"
         R"("observed":"203.0.113.7:1024","clock_lead_ms":-40,"pings":9,"pongs":8}]})");
   CHECK(text_of(ControlVerb::Peers, data) ==
-        "NODE  STATE  ENDPOINT       RTT    FOR    HEARD  CIPHER       ID\n"
-        "a     down   -              -      -      -      -            01010101010101010101010101010101\n"
-        "b     up     10.2.0.2:7683  850us  1m00s  2s     aes-256-gcm  02020202020202020202020202020202\n");
+        "NODE  STATE  ENDPOINT       RTT    FOR    HEARD  SENT    RECEIVED  CIPHER       ID\n"
+        "a     down   -              -      -      -      0 B     0 B       -            "
+        "01010101010101010101010101010101\n"
+        "b     up     10.2.0.2:7683  850us  1m00s  2s     2.0 MB  999 B     aes-256-gcm  "
+        "02020202020202020202020202020202\n");
 }
 
 TEST_CASE("vms: sorted by MAC; one that left says where to, by name when that is known") {
@@ -238,6 +267,44 @@ TEST_CASE("lookup: the winner stands at the top, all answers below, sequences wi
       "18446744073709551615  wins\n"
       "0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c  02:00:5e:10:00:01  10.77.0.5  -              dht     1s   5                  "
       "   older\n");
+}
+
+TEST_CASE("lookup: with --trace each step has its time, and the winner its reason") {
+  LookupResult result = sample_lookup();
+  result.why = "it is the only claim that counts";
+  result.steps = {{.kind = LookupStep::Kind::Cache, .from = "cache", .verdict = "nothing is known"},
+                  {.kind = LookupStep::Kind::Answer,
+                   .at = std::chrono::microseconds{12'345},
+                   .from = "dht",
+                   .node = "c",
+                   .sequence = 5,
+                   .verified = false,
+                   .verdict = "refused: expired"},
+                  {.kind = LookupStep::Kind::Decided,
+                   .at = std::chrono::milliseconds{130},
+                   .from = "cache",
+                   .node = "b",
+                   .sequence = 0xffff'ffff'ffff'ffff,
+                   .verdict = "it is the only claim that counts"}};
+  result.steps_left_out = 2;
+
+  const std::string data = report_lookup(result, /*trace=*/true);
+
+  CHECK(data.find(R"("why":"it is the only claim that counts","trace":{"steps":[{"at_us":0,"step":"cache",)"
+                  R"("from":"cache","node":null,"sequence":null,"verified":null,"verdict":"nothing is known"},)"
+                  R"({"at_us":12345,"step":"answer","from":"dht","node":"c","sequence":"5","verified":false,)"
+                  R"("verdict":"refused: expired"},{"at_us":130000,"step":"decided","from":"cache","node":"b",)"
+                  R"("sequence":"18446744073709551615","verified":null,"verdict":"it is the only claim that counts"}],)"
+                  R"("left_out":2}})") != std::string::npos);
+  const std::string text = text_of(ControlVerb::Lookup, data);
+  CHECK(text.starts_with(
+      "AT        STEP     FROM   CLAIM OF  SEQUENCE              VERIFIED  VERDICT\n"
+      "+0.00ms   cache    cache  -         -                     -         nothing is known\n"
+      "+12.34ms  answer   dht    c         5                     no        refused: expired\n"
+      "+130ms    decided  cache  b         18446744073709551615  -         it is the only claim that counts\n"
+      "and 2 steps more\n\nNODE "));
+  CHECK(text.ends_with("\nwhy          it is the only claim that counts\n"));
+  CHECK(report_lookup(result).find("trace") == std::string::npos);
 }
 
 TEST_CASE("lookup: not found is data too, and says why") {
@@ -372,9 +439,9 @@ TEST_CASE("vms: an expected one shows how long still, and not how it was claimed
 }
 
 TEST_CASE("render: an answer of another version is told, not shown in part") {
-  for (const ControlVerb verb :
-       {ControlVerb::Status, ControlVerb::Peers, ControlVerb::Vms, ControlVerb::Lookup, ControlVerb::Timeline,
-        ControlVerb::Watch, ControlVerb::Claim, ControlVerb::Release, ControlVerb::Prepare}) {
+  for (const ControlVerb verb : {ControlVerb::Status, ControlVerb::Peers, ControlVerb::Vms, ControlVerb::Lookup,
+                                 ControlVerb::Timeline, ControlVerb::Watch, ControlVerb::Claim, ControlVerb::Release,
+                                 ControlVerb::Prepare, ControlVerb::Info, ControlVerb::Ping}) {
     CHECK_THROWS_AS((void)text_of(verb, R"({"schema":9})"), Failure);
     CHECK_THROWS_AS((void)text_of(verb, "no JSON"), Failure);
   }
