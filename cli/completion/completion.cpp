@@ -27,6 +27,7 @@ constexpr std::array kRules{
     Rule{"--output", Kind::Files, ""},
     Rule{"NETWORK", Kind::Words, "networks"},
     Rule{"NODE", Kind::Words, "nodes"},
+    Rule{"TARGET", Kind::Words, "nodes"},
     Rule{"ADDRESS", Kind::Words, "addresses"},
     Rule{"VM", Kind::Words, "addresses"},
     Rule{"IP", Kind::Words, "ips"},
