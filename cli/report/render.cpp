@@ -1,11 +1,11 @@
 #include "cli/report/render.h"
 
 #include "cli/base/failure.h"
-#include "cli/report/reload_report.h"
 #include "cli/report/info_report.h"
 #include "cli/report/json.h"
 #include "cli/report/lookup_trace.h"
 #include "cli/report/ping_report.h"
+#include "cli/report/reload_report.h"
 #include "cli/report/text.h"
 
 namespace rove {

@@ -106,7 +106,7 @@ struct PeerInfo {
   std::optional<Duration> clock_lead;  // its clock minus ours, by its last handshake; less than the truth by the way
   std::uint64_t pings = 0;             // sent to it, and
   std::uint64_t pongs = 0;             // answered; the last one may still be under way
-  bool heard = false;                        // `endpoint` is where it was heard last; else one that is tried
+  bool heard = false;                  // `endpoint` is where it was heard last; else one that is tried
   std::optional<TimePoint> session_since{};  // the current session's handshake
   std::optional<std::uint16_t> mtu{};        // the largest inner packet that it takes, as it said
   PeerTrafficCounts traffic{};
