@@ -373,7 +373,7 @@ void Peer::probe_segments(Now now) {
       if (datagram) pieces.insert(pieces.end(), datagram->begin(), datagram->end());
     }
     send_ping(now);  // one for both, if there is one in this turn already
-    if (queued_ping_ != nullptr) {
+    if (queued_ping_ != nullptr && !pieces.empty()) {
       round.plain = queued_ping_->id;
       const std::size_t segment = pieces.size() / round.cut.size();
       context_.transmits.push_back({*endpoint_, std::move(pieces), segment});

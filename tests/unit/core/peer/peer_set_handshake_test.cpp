@@ -46,6 +46,8 @@ TEST_CASE("PeerSet: both sides come to know where they are seen, and how the oth
   a.connect(b);
   lab.run(1s);
   CHECK(a.peers().find_peer(b.id())->observed == a.endpoint());
+  CHECK(a.peers().find_peer(b.id())->rtt == kRoundTrip);
+  CHECK(a.peers().find_peer(b.id())->pings == a.peers().find_peer(b.id())->pongs);
   CHECK_FALSE(b.peers().find_peer(a.id())->observed);  // a had not seen it when it called
   lab.run(kRenewAfter + kRenewJitter);
 
