@@ -282,7 +282,7 @@ class Stage2Running(Case):
         self.run_in(self.a, f"{NFT} delete table inet filter")
 
     def test_08_netcheck(self):
-        # Who called has an answer to its pings; the other one is told where it is seen two minutes later.
+        # Where a host is seen it learns by the answer to a ping.
         called = lambda: [host for host in LAB.hosts
                           if any(peer["observed"] and peer["rtt_us"] for peer in host.json("netcheck")["peers"])]
         self.assertTrue(wait_for(called), self.a.rove("netcheck").stdout)

@@ -45,21 +45,21 @@ TEST_CASE("PeerSet: both sides come to know where they are seen, and how the oth
 
   a.connect(b);
   lab.run(1s);
-  CHECK(a.peers().find_peer(b.id())->observed == a.endpoint());
-  CHECK(a.peers().find_peer(b.id())->rtt == kRoundTrip);
-  CHECK(a.peers().find_peer(b.id())->pings == a.peers().find_peer(b.id())->pongs);
-  CHECK_FALSE(b.peers().find_peer(a.id())->observed);  // a had not seen it when it called
-  lab.run(kRenewAfter + kRenewJitter);
 
   const auto b_of_a = a.peers().find_peer(b.id());
   const auto a_of_b = b.peers().find_peer(a.id());
+  REQUIRE(b_of_a);
+  REQUIRE(a_of_b);
   CHECK(b_of_a->observed == a.endpoint());
   CHECK(a_of_b->observed == b.endpoint());
+  CHECK(b_of_a->rtt == kRoundTrip);
+  CHECK(a_of_b->rtt == kRoundTrip);
   // Both clocks are one here; a timestamp is as old as its way.
   CHECK(b_of_a->clock_lead == -kRoundTrip / 2);
   CHECK(a_of_b->clock_lead == -kRoundTrip / 2);
-  CHECK(b_of_a->pings >= 3);
+  CHECK(b_of_a->pings > 0);
   CHECK(b_of_a->pongs == b_of_a->pings);
+  CHECK(a_of_b->pongs == a_of_b->pings);
 }
 
 TEST_CASE("PeerSet: the responder sends nothing in the new session before the initiator did") {
