@@ -78,6 +78,12 @@ class Parser {
  public:
   Parser() {
     app_.require_subcommand(1);
+    app_.footer(
+        "Examples:\n"
+        "  rove init office --subnet 10.99.0.0/24 --bootstrap alpha.example.org:7683\n"
+        "  rove enroll beta -o beta.rove          then, at beta: rove join beta.rove && rove up\n"
+        "  rove lookup 10.99.0.10 --trace         who hosts it, and why we think so\n"
+        "  rove VERB --help                       its options and examples");
     app_.add_option("-n,--network", network_, "The network; default: ROVE_NETWORK, or the only one configured")
         ->check(must_be(&is_name_text, "a network's name: [a-z0-9-]{1,63}"));
     app_.add_option("--config-dir,--dir", paths_.config_dir, "Configuration and keys (/etc/rove; ROVE_CONFIG_DIR)");

@@ -187,9 +187,10 @@ def table_list(name, rows):
     for cells in rows:
         first, *rest = cells
         if name == "key":
-            kind, default, text = rest
+            kind, default, reload, text = rest
             default = "no default" if default == "none" else f"default: {default}"
-            body = f"{capital(kind)}, {default}. {capital(text)}"
+            change = "is applied by `rove reload`" if reload == "reload" else "needs a restart"
+            body = f"{capital(kind)}, {default}; a change {change}. {capital(text)}"
         elif name == "file":
             body = rest[0] + (f". Mode: {rest[1]}" if rest[1] else "")
         else:

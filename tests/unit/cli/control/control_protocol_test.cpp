@@ -57,10 +57,10 @@ TEST_CASE("control request: every verb survives a round trip on one line") {
 
 TEST_CASE("control request: the line is as documented") {
   CHECK(encode_request(every_request()[3]) == R"({"verb":"lookup","args":{"address":"fd00::5","refresh":true}})");
-  CHECK(encode_request(every_request()[16]) ==
+  CHECK(encode_request(every_request()[19]) ==
         R"({"verb":"lookup","args":{"address":"02:00:5e:10:00:01","trace":true}})");
-  CHECK(encode_request(every_request()[17]) == R"({"verb":"info","args":{"target":"host-b"}})");
-  CHECK(encode_request(every_request()[19]) == R"({"verb":"ping","args":{"target":"0a0b","timeout_ms":500}})");
+  CHECK(encode_request(every_request()[20]) == R"({"verb":"info","args":{"target":"host-b"}})");
+  CHECK(encode_request(every_request()[22]) == R"({"verb":"ping","args":{"target":"0a0b","timeout_ms":500}})");
   CHECK(encode_request(every_request()[7]) == R"({"verb":"timeline","args":{"address":"10.0.0.1"}})");
   CHECK(encode_request(every_request()[5]) ==
         R"({"verb":"claim","args":{"mac":"02:00:5e:10:00:01","ips":["10.77.0.5"]}})");

@@ -19,7 +19,7 @@ StatusReport sample_status() {
   report.bridge = "br0";
   report.bridge_ifindex = 5;
   report.inner_mtu = 1380;
-  report.problems = {"something"};
+  report.problems = {{"something", "a remedy"}};
   report.host = {.pid = 17,
                  .version = "0.1.0",
                  .capabilities = {"net_admin"},

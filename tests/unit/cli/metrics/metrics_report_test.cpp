@@ -70,7 +70,7 @@ TEST_CASE("render_health: whether the node is usable, and everything that is wro
   CHECK(render_health(report) == "{\"schema\":1,\"usable\":true,\"problems\":[]}\n");
 
   report.usable = false;
-  report.problems = {"no other node answers"};
+  report.problems = {{"no other node answers", "a remedy"}};
   report.node.conflicts.push_back({*parse_mac("02:00:5e:10:00:01"), "b", true});
   const std::string text = render_health(report);
   CHECK(text.starts_with("{\"schema\":1,\"usable\":false,\"problems\":[\"no other node answers\",\"VM 02:00:5e"));

@@ -67,7 +67,7 @@ struct Fixture {
     REQUIRE(server.poll_question());
     auto report = std::make_shared<StatusReport>();
     report->usable = usable;
-    if (!usable) report->problems = {"no other node answers"};
+    if (!usable) report->problems = {{"no other node answers", "a remedy"}};
     report->counters = {{"packets", {{"frames_in", frames}}}};
     server.answer(report);
   }
@@ -88,9 +88,11 @@ TEST_CASE("MetricsServer: metrics and health, from one report that was asked for
   CHECK(text.find("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n") != std::string::npos);
   CHECK(text.find("\nrove_packets_frames_in_total 5\n") != std::string::npos);
   // The second one came before the answer, or finds it fresh; on a machine that is very slow it asks once more.
-  if (fixture.server.poll_question())
-    fixture.server.answer(std::make_shared<const StatusReport>(
-        StatusReport{.node = {}, .usable = true, .tap = {}, .bridge = {}, .problems = {}, .counters = {}}));
+  if (fixture.server.poll_question()) {
+    auto report = std::make_shared<StatusReport>();
+    report->usable = true;
+    fixture.server.answer(report);
+  }
   const std::string state = health.read_all();
   CHECK(state.starts_with("HTTP/1.1 200 OK\r\n"));
   CHECK(state.ends_with("{\"schema\":1,\"usable\":true,\"problems\":[]}\n"));
