@@ -47,7 +47,7 @@ TEST_CASE("info: a connected member on one screen") {
       R"({"schema":1,"name":"b","id":"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b","up":true,"endpoint":"10.1.0.2:7683",)"
       R"("rtt_us":420,"up_ms":80000,"last_heard_ms":1000,"algorithm":"aes-256-gcm","segmentation":"unknown","handshakes":2,)"
       R"("traffic":{"frames_out":12,"octets_out":1500,"frames_in":3,"octets_in":250,"drops_in":1},)"
-        R"("observed":null,"clock_lead_ms":null,"pings":0,"pongs":0,"self":false,)"
+      R"("observed":null,"clock_lead_ms":null,"pings":0,"pongs":0,"self":false,)"
       R"("path":"direct","endpoint_why":"its datagrams come from there, and its node record tells it",)"
       R"("endpoints":["10.1.0.2:7683","[fd01::2]:7683"],"session_age_ms":65000,"inner_mtu":1300,)"
       R"("certificate":null,"vms":[{"mac":"02:00:5e:10:00:05","ips":["10.77.0.5"],"sequence":"7"}]})");
