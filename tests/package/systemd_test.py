@@ -160,7 +160,7 @@ class Systemd(unittest.TestCase):
         reloaded = self.systemctl("reload", "rove@office")
         self.assertEqual(reloaded.returncode, 0, self.log("rove@office"))
         # Nothing but that has changed: the service manager's copy of the credential is no other credential.
-        self.assertTrue(wait_for(lambda: "reloaded key=log_level" in self.log("rove@office"), 5), self.log("rove@office"))
+        self.assertTrue(wait_for(lambda: "reloaded key=log_level" in self.log("rove@office"), 5))
         self.assertNotIn("reloaded key=credential", self.log("rove@office"))
 
     def test_2b_a_watchdog_that_is_fed(self):
