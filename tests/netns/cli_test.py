@@ -308,6 +308,12 @@ class Stage2Daemons(Case):
         self.assertNotIn("\033", text)
         self.assertIn("sealed_opened", self.expect(OK, self.b, "status", "--counters").stdout)
 
+    def test_01b_memory_at_rest(self):
+        for host in (self.a, self.b):
+            with open(f"/proc/{host.daemon.pid}/status", encoding="ascii") as file:
+                resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+            self.assertLess(resident, 64 << 10, "kB")
+
     def test_02_a_second_daemon_is_refused(self):
         result = self.expect(FAILURE, self.a, "up")
         self.assertIn("runs already", result.stderr)
