@@ -6,7 +6,8 @@ A file names its hosts in a comment, `<!-- hosts: alpha beta -->`. Each is a net
 wire, 192.0.2.1, .2, …, called NAME.example.org, with /etc/rove, /var/lib/rove and /run of its own, and /mnt for all.
 
     alpha# rove status          a command at alpha; a backslash at its end goes on in the next line
-    node  alpha                 what it prints: `…` stands for anything, a line `…` for any number of lines
+    node  alpha                 what it prints. Numbers, times, durations, sizes and ids are compared as such, not by
+                                value; `…` stands for anything, a line `…` for any number of lines
     (exit status 3)             how it ends, if not with 0
 
 What ends with `&` goes on until the end of the file.
@@ -26,6 +27,11 @@ SKIP = 77
 HOSTS = re.compile(r"<!-- hosts: ([a-z0-9 -]+) -->")
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PROMPT = re.compile(r"^([a-z0-9-]+)# (.*)$")
+# Words that differ from run to run: times of day, durations, ids and hashes, numbers, units of sizes.
+VARIABLE = [re.compile(look) for look in (
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", r"\d\d:\d\d:\d\d\.\d+",
+    r"[+-]?\d+(?:\.\d+)?(?:us|ms|s|m\d+s|h\d+m|d)", r"[0-9a-f]{10,40}", r"\([0-9a-f]{10}(?:-dirty)?\)",
+    r"\d+(?:\.\d+)?[%,;]?", r"[kMG]?B(?:/s)?,?")]
 EXIT = re.compile(r"^\(exit status (\d+)\)$")
 PATIENCE_S = 60
 # Directories that each host has for itself, and the one that all share.
@@ -73,9 +79,15 @@ def pattern_of(lines):
         if line.strip() == "…":
             parts.append(r"(?:[^\n]*\n)*?")
         else:
-            words = [r"[ \t]+".join(map(re.escape, piece.split(" "))) for piece in re.split(r"…", squeeze(line))]
-            parts.append(r"[^\n]*?".join(words) + r"[ \t]*\n")
+            parts.append(r"[ \t]+".join(map(word_pattern, squeeze(line).strip().split(" "))) + r"[ \t]*\n")
     return re.compile("".join(parts) + r"\Z")
+
+
+def word_pattern(word):
+    for look in VARIABLE:
+        if look.fullmatch(word):
+            return f"(?:{look.pattern})"
+    return r"[^\n]*?".join(map(re.escape, word.split("…")))
 
 
 def squeeze(line):
@@ -105,7 +117,7 @@ class Lab:
         self.add_namespace("wire", "ip link add wire type bridge && ip link set wire up")
         for number, name in enumerate(self.names, 1):
             own = "".join(f"mkdir -p {each} && mount -t tmpfs tmpfs {each} && " for each in OWN)
-            self.add_namespace(name, f"{own} mkdir -p /run/netns && mount --bind {self.path('shared')} {SHARED} && "
+            self.add_namespace(name, f"{own} mkdir -p /run/netns && mount -t sysfs sysfs /sys && mount --bind {self.path('shared')} {SHARED} && "
                                      f"mount --bind {self.path('hosts')} /etc/hosts && hostname {name} && "
                                      "ip link set lo up")
             wire = self.holders["wire"].pid
