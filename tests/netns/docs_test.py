@@ -117,7 +117,8 @@ class Lab:
         self.add_namespace("wire", "ip link add wire type bridge && ip link set wire up")
         for number, name in enumerate(self.names, 1):
             own = "".join(f"mkdir -p {each} && mount -t tmpfs tmpfs {each} && " for each in OWN)
-            self.add_namespace(name, f"{own} mkdir -p /run/netns && mount -t sysfs sysfs /sys && mount --bind {self.path('shared')} {SHARED} && "
+            self.add_namespace(name, f"{own} mkdir -p /run/netns && mount -t sysfs sysfs /sys && "
+                                     f"mount --bind {self.path('shared')} {SHARED} && "
                                      f"mount --bind {self.path('hosts')} /etc/hosts && hostname {name} && "
                                      "ip link set lo up")
             wire = self.holders["wire"].pid
