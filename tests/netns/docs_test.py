@@ -31,7 +31,7 @@ PROMPT = re.compile(r"^([a-z0-9-]+)# (.*)$")
 VARIABLE = [re.compile(look) for look in (
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", r"\d\d:\d\d:\d\d\.\d+",
     r"[+-]?\d+(?:\.\d+)?(?:us|ms|s|m\d+s|h\d+m|d)", r"[0-9a-f]{10,40}", r"\([0-9a-f]{10}(?:-dirty)?\)",
-    r"\d+(?:\.\d+)?[%,;]?", r"[kMG]?B(?:/s)?,?")]
+    r"\d+(?:\.\d+)?%?", r"[kMG]?B(?:/s)?")]
 EXIT = re.compile(r"^\(exit status (\d+)\)$")
 PATIENCE_S = 60
 # Directories that each host has for itself, and the one that all share.
@@ -84,9 +84,10 @@ def pattern_of(lines):
 
 
 def word_pattern(word):
+    bare = word.rstrip(",;")
     for look in VARIABLE:
-        if look.fullmatch(word):
-            return f"(?:{look.pattern})"
+        if look.fullmatch(bare):
+            return f"(?:{look.pattern})" + re.escape(word[len(bare):])
     return r"[^\n]*?".join(map(re.escape, word.split("…")))
 
 
