@@ -541,7 +541,8 @@ class Stage2Daemons(Case):
             heard_until("STOPPING=1")
 
 
-def main(make_lab=Lab):
+def run_in_lab(test, make_lab=Lab):
+    """Ends the program as `test` says: it gets the lab, and returns whether all was well. SKIP where not permitted."""
     global ROVE, LAB  # pylint: disable=global-statement
     if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
         print("skipped: needs root and /dev/net/tun")
@@ -556,13 +557,39 @@ def main(make_lab=Lab):
         except subprocess.CalledProcessError as error:
             print(f"skipped: {' '.join(error.cmd)}: {error.stderr.strip()}")
             sys.exit(SKIP)
-        result = unittest.main(exit=False, verbosity=2).result
-        if not result.wasSuccessful():
+        good = test(LAB)
+        if not good:
             for host in LAB.hosts:
                 print(f"== log of {host.name}\n{host.log() if os.path.exists(host.path('log')) else ''}")
-        sys.exit(0 if result.wasSuccessful() else 1)
+        sys.exit(0 if good else 1)
     finally:
         LAB.down()
+
+
+def main(make_lab=Lab):
+    run_in_lab(lambda _: unittest.main(exit=False, verbosity=2).result.wasSuccessful(), make_lab)
+
+
+class Checks:
+    """Prints each check as it is made."""
+
+    def __init__(self):
+        self.failed = 0
+
+    def check(self, good, text):
+        print(("ok    " if good else "FAIL  ") + text, flush=True)
+        self.failed += not good
+
+
+def run_checks(run, make_lab=Lab):
+    """run_in_lab() with run(lab, checks)."""
+    checks = Checks()
+
+    def test(lab):
+        run(lab, checks)
+        return checks.failed == 0
+
+    run_in_lab(test, make_lab)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -18,9 +17,8 @@ import sys
 import unittest
 
 import cli_test
-from cli_test import CONFLICT, FAILURE, OK, PORT, SKIP, USAGE, Lab, wait_for
+from cli_test import CONFLICT, FAILURE, OK, PORT, USAGE, wait_for
 
-LAB = None
 # What a namespace on any machine may have wrong by itself.
 ENVIRONMENT = {"clock", "bridge-nf"}
 NFT = "/usr/sbin/nft"
@@ -46,14 +44,14 @@ class Case(unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
-        self.a, self.b = LAB.hosts
+        self.a, self.b = cli_test.LAB.hosts
 
     def run_in(self, host, command):
         return subprocess.run(["ip", "netns", "exec", host.namespace, "sh", "-c", command], capture_output=True,
                               text=True, timeout=40, check=False, env=dict(host.environment, PATH=os.environ["PATH"]))
 
     def ip(self, host, *arguments):
-        LAB.ip("-n", host.namespace, *arguments)
+        cli_test.LAB.ip("-n", host.namespace, *arguments)
 
     def findings(self, host, **keywords):
         """check -> [(state, found, try)], and that the exit status fits."""
@@ -91,12 +89,12 @@ class Stage1Stopped(Case):
 
     @classmethod
     def setUpClass(cls):
-        a, b = LAB.hosts
+        a, b = cli_test.LAB.hosts
         for result in (
                 a.rove("init", "demo", "--subnet", "10.77.0.0/24", "fd00:77::/64", "--node", "a", "--bootstrap",
                        f"10.1.0.1:{PORT}"),
-                a.rove("enroll", "b", "-o", LAB.directory + "/b.rove"),
-                b.rove("join", LAB.directory + "/b.rove")):
+                a.rove("enroll", "b", "-o", cli_test.LAB.directory + "/b.rove"),
+                b.rove("join", cli_test.LAB.directory + "/b.rove")):
             if result.returncode != OK:
                 raise AssertionError(result.stderr)
         with open(a.path("etc", "demo.toml"), "r+", encoding="utf-8") as file:
@@ -158,7 +156,7 @@ class Stage1Stopped(Case):
         for name, expires, state, words in (("soon", "10d", "warn", "expires in "), ("late", "5s", "fail", "expired ")):
             with self.subTest(name=name):
                 other = {"ROVE_CONFIG_DIR": self.b.path(name)}
-                ticket = f"{LAB.directory}/{name}.rove"
+                ticket = f"{cli_test.LAB.directory}/{name}.rove"
                 self.assertEqual(self.a.rove("enroll", name, "--expires", expires, "-o", ticket).returncode, OK)
                 joined = self.b.rove("join", ticket, environment=other)
                 self.assertEqual(joined.returncode, OK, joined.stderr)
@@ -188,9 +186,9 @@ class Stage2Running(Case):
 
     @classmethod
     def setUpClass(cls):
-        for host in LAB.hosts:
+        for host in cli_test.LAB.hosts:
             host.start()
-        for host in LAB.hosts:
+        for host in cli_test.LAB.hosts:
             result = host.rove("wait", "--timeout", "30s")
             if result.returncode != OK:
                 raise AssertionError(f"{host.name}: {result.stderr}{host.log()}")
@@ -201,7 +199,7 @@ class Stage2Running(Case):
 
         def has_met():
             self.b.rove("lookup", cli_test.OTHER_IP)
-            return all(any(peer["up"] for peer in host.json("peers")["peers"]) for host in LAB.hosts)
+            return all(any(peer["up"] for peer in host.json("peers")["peers"]) for host in cli_test.LAB.hosts)
         self.assertTrue(wait_for(has_met), self.b.rove("peers", "--json").stdout)
 
     def test_01_what_many_a_host_has_at_first(self):
@@ -212,7 +210,7 @@ class Stage2Running(Case):
 
     def test_02_then_all_is_well(self):
         self.meet()
-        for host in LAB.hosts:
+        for host in cli_test.LAB.hosts:
             for check, found in self.findings(host).items():
                 if check not in ENVIRONMENT:
                     self.assertEqual([state for state, _, _ in found if state != "ok"], [], (check, found))
@@ -254,10 +252,10 @@ class Stage2Running(Case):
         self.check_mended(self.a, "bridge", "fail", "br0 is down")
 
     def test_05_an_underlay_that_is_too_narrow(self):
-        for host in LAB.hosts:
+        for host in cli_test.LAB.hosts:
             self.ip(host, "link", "set", "eth0", "mtu", "1400")
         self.check_mended(self.a, "mtu", "warn", "need 1474 outside, eth0 takes 1400")
-        for host in LAB.hosts:
+        for host in cli_test.LAB.hosts:
             self.ip(host, "link", "set", "eth0", "mtu", "1500")
 
     def test_06_a_reverse_path_filter(self):
@@ -283,7 +281,7 @@ class Stage2Running(Case):
 
     def test_08_netcheck(self):
         # Where a host is seen it learns by the answer to a ping.
-        called = lambda: [host for host in LAB.hosts
+        called = lambda: [host for host in cli_test.LAB.hosts
                           if any(peer["observed"] and peer["rtt_us"] for peer in host.json("netcheck")["peers"])]
         self.assertTrue(wait_for(called), self.a.rove("netcheck").stdout)
         host = called()[0]
@@ -367,28 +365,5 @@ class Stage2Running(Case):
         self.assertIn("only this host's side", self.trouble(self.b, "daemon")[1])
 
 
-def main():
-    global LAB  # pylint: disable=global-statement
-    if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
-        print("skipped: needs root and /dev/net/tun")
-        sys.exit(SKIP)
-    LAB = Lab()
-    cli_test.ROVE = shutil.copy(sys.argv.pop(1), os.path.join(LAB.directory, "rove"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        try:
-            LAB.up()
-        except subprocess.CalledProcessError as error:
-            print(f"skipped: {' '.join(error.cmd)}: {error.stderr.strip()}")
-            sys.exit(SKIP)
-        result = unittest.main(exit=False, verbosity=2).result
-        if not result.wasSuccessful():
-            for host in LAB.hosts:
-                print(f"== log of {host.name}\n{host.log() if os.path.exists(host.path('log')) else ''}")
-        sys.exit(0 if result.wasSuccessful() else 1)
-    finally:
-        LAB.down()
-
-
 if __name__ == "__main__":
-    main()
+    cli_test.main()

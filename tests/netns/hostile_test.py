@@ -5,19 +5,15 @@ addresses too. None gets a reply, and nothing changes but counters. Usage: hosti
     vm 10.77.0.5 ── br0 ─ [rove0] host a 10.1.0.1 ══════ 10.1.0.2 host b, and a stranger 10.1.0.66
 """
 
-import os
 import random
 import select
-import shutil
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 
 import cli_test
-from cli_test import PORT, VM_IP, Lab, wait_for
+from cli_test import PORT, VM_IP, wait_for
 
 DATAGRAMS = 100_000
 STRANGER = "10.1.0.66"
@@ -196,37 +192,5 @@ def run(lab, checks):
     recorder.join()
 
 
-class Checks:
-    def __init__(self):
-        self.failed = 0
-
-    def check(self, good, text):
-        print(("ok    " if good else "FAIL  ") + text, flush=True)
-        self.failed += not good
-
-
-def main():
-    if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
-        print("skipped: needs root and /dev/net/tun")
-        sys.exit(cli_test.SKIP)
-    lab = Lab()
-    cli_test.ROVE = shutil.copy(sys.argv[1], os.path.join(lab.directory, "rove"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    checks = Checks()
-    try:
-        try:
-            lab.up()
-        except subprocess.CalledProcessError as error:
-            print(f"skipped: {' '.join(error.cmd)}: {error.stderr.strip()}")
-            sys.exit(cli_test.SKIP)
-        run(lab, checks)
-        if checks.failed:
-            for host in lab.hosts:
-                print(f"== log of {host.name}\n{host.log() if os.path.exists(host.path('log')) else ''}")
-        sys.exit(1 if checks.failed else 0)
-    finally:
-        lab.down()
-
-
 if __name__ == "__main__":
-    main()
+    cli_test.run_checks(run)

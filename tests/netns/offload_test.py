@@ -6,15 +6,12 @@
 A veth passes on in one piece what a network card would cut, so a rule at host b on the length takes exactly that.
 """
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
 
 import cli_test
-from cli_test import PORT, Lab, wait_for
-from hostile_test import Checks
+from cli_test import PORT, wait_for
 
 OCTETS = 20_000_000
 RULES = f"""
@@ -93,28 +90,5 @@ def run(lab, checks):
     checks.check("peer-segmentation peer=b works=yes" in a.log(), "the log says so")
 
 
-def main():
-    if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
-        print("skipped: needs root and /dev/net/tun")
-        sys.exit(cli_test.SKIP)
-    lab = Lab()
-    cli_test.ROVE = shutil.copy(sys.argv[1], os.path.join(lab.directory, "rove"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    checks = Checks()
-    try:
-        try:
-            lab.up()
-        except subprocess.CalledProcessError as error:
-            print(f"skipped: {' '.join(error.cmd)}: {error.stderr.strip()}")
-            sys.exit(cli_test.SKIP)
-        run(lab, checks)
-        if checks.failed:
-            for host in lab.hosts:
-                print(f"== log of {host.name}\n{host.log()}")
-        sys.exit(1 if checks.failed else 0)
-    finally:
-        lab.down()
-
-
 if __name__ == "__main__":
-    main()
+    cli_test.run_checks(run)

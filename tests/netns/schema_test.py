@@ -9,8 +9,6 @@ import importlib.util
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 
 if importlib.util.find_spec("jsonschema") is None and sys.executable != "/usr/bin/python3":
@@ -21,7 +19,6 @@ import jsonschema  # noqa: E402
 
 import cli_test  # noqa: E402
 from cli_test import OTHER_IP, OTHER_MAC, VM_IP, VM_MAC, wait_for  # noqa: E402
-from hostile_test import Checks  # noqa: E402
 from two_vm_lab import VM2_IP, TwoVmLab  # noqa: E402
 
 SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "schemas")
@@ -107,25 +104,6 @@ def run(lab, checks, directory):
                      "".join(f"\n        {problem}" for problem in problems[:5]))
 
 
-def main():
-    if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
-        print("skipped: needs root and /dev/net/tun")
-        sys.exit(cli_test.SKIP)
-    lab = TwoVmLab()
-    cli_test.ROVE = shutil.copy(sys.argv[1], os.path.join(lab.directory, "rove"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    checks = Checks()
-    try:
-        try:
-            lab.up()
-        except subprocess.CalledProcessError as error:
-            print(f"skipped: {' '.join(error.cmd)}: {error.stderr.strip()}")
-            sys.exit(cli_test.SKIP)
-        run(lab, checks, sys.argv[3] if sys.argv[2:3] == ["--print"] else None)
-        sys.exit(1 if checks.failed else 0)
-    finally:
-        lab.down()
-
-
 if __name__ == "__main__":
-    main()
+    target = sys.argv[3] if sys.argv[2:3] == ["--print"] else None
+    cli_test.run_checks(lambda lab, checks: run(lab, checks, target), TwoVmLab)
