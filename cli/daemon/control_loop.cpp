@@ -366,8 +366,7 @@ struct ControlLoop::Impl {
     }
     if (now.steady < next_housekeeping) return;
     next_housekeeping = now.steady + (ready ? Duration{kIdleTurn} : Duration{kStartingTurn});
-    for (const std::string& name :
-         offloads.take_ended(offload_counters(p.worker.tap_offloads(), p.worker.udp_offloads()))) {
+    for (const std::string& name : offloads.take_ended(offload_counters(offload_uses()))) {
       p.log.write(LogLevel::Warn, "offload-off", {{"offload", name}, {"reason", "it is done wrongly"}});
     }
     const NodeStatus status = p.node.status();
@@ -427,6 +426,13 @@ struct ControlLoop::Impl {
     stopping_until = now.steady + kGoodbyeTime;
   }
 
+  [[nodiscard]] std::vector<OffloadUse> offload_uses() const {
+    OffloadState state = p.offloads;
+    state.tap = p.worker.tap_offloads();
+    state.udp = p.worker.udp_offloads();
+    return describe_offloads(state);
+  }
+
   [[nodiscard]] StatusReport make_status(Now now) const {
     StatusReport report{.node = p.node.status(),
                         .usable = false,
@@ -451,16 +457,13 @@ struct ControlLoop::Impl {
     report.usable = is_reached && packets_move(now);
     report.problems = find_problems(report, is_reached);
     const WorkerCounters worker = p.worker.counters();
-    OffloadState in_use = p.offloads;
-    in_use.tap = p.worker.tap_offloads();
-    in_use.udp = p.worker.udp_offloads();
-    report.host.offloads = describe_offloads(in_use);
+    report.host.offloads = offload_uses();
     const DhtCounters dht = p.location.counters();
     const ControlCounters& control = p.control.counters();
     const MetricsCounters metrics = p.metrics.counters();
     report.counters = {{"packets", packet_counters(worker.forwarder)},
                        {"drops", drop_counters(worker.forwarder)},
-                       {"offloads", offload_counters(p.worker.tap_offloads(), p.worker.udp_offloads())},
+                       {"offloads", offload_counters(report.host.offloads)},
                        {"peers", peer_counters(report.node.peer_counters)},
                        {"node", report.node.counters},
                        {"dht", dht_counters(dht)},

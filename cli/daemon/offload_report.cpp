@@ -4,12 +4,10 @@
 
 namespace rove {
 
-CounterList offload_counters(const TapOffloads& tap, const UdpOffloads& udp) {
-  return {{"tap_checksum", tap.checksum},
-          {"tap_tcp", tap.tcp},
-          {"tap_udp", tap.udp},
-          {"udp_segmentation", udp.segmentation},
-          {"udp_coalescing", udp.coalescing}};
+CounterList offload_counters(const std::vector<OffloadUse>& uses) {
+  CounterList counters;
+  for (const OffloadUse& use : uses) counters.emplace_back(use.name, use.used ? 1 : 0);
+  return counters;
 }
 
 std::vector<std::string> OffloadReport::take_ended(const CounterList& offloads) {

@@ -5,13 +5,11 @@
 #include <vector>
 
 #include "cli/report/report.h"
-#include "tap/tap_device.h"
-#include "tap/udp_socket.h"
 
 namespace rove {
 
 // As the counters' group "offloads": 1 or 0 each.
-[[nodiscard]] CounterList offload_counters(const TapOffloads& tap, const UdpOffloads& udp);
+[[nodiscard]] CounterList offload_counters(const std::vector<OffloadUse>& uses);
 
 // Control thread.
 class OffloadReport {
