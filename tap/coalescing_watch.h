@@ -8,9 +8,9 @@
 
 namespace rove {
 
-// Judges by what could be opened. In a period in which many datagrams that came joined could not be, none could, and
-// others that came by themselves could, the kernel joins wrongly (tailscale/tailscale#13041). Somebody who sends
-// us garbage does not look like that: what peers send beside it can be opened.
+// Of one socket. Judges by what could be opened. In a period in which many datagrams that came joined could not be,
+// none could, and others that came by themselves could, the kernel joins wrongly (tailscale/tailscale#13041). Somebody
+// who sends us garbage does not look like that: what peers send beside it can be opened.
 class CoalescingWatch {
  public:
   static constexpr std::chrono::seconds kPeriod{1};

@@ -94,7 +94,7 @@ struct Worker::Impl {
   bool poll_busily();  // whether something is ready
   void drain_wake_fd();
   void handle_commands();
-  bool handle_datagrams(UdpSocket& socket);  // whether nothing is left to read
+  bool handle_datagrams(UdpSocket& socket, CoalescingWatch& coalescing);  // whether nothing is left to read
   bool read_frames();
   void handle_frames();
   void handle_echoes();
@@ -136,7 +136,8 @@ struct Worker::Impl {
   FrameBacklog backlog;
   FrameBatch incoming{kFrameSlots};
   DatagramBatch outgoing{kDatagramSlots, kBatchOctets};
-  CoalescingWatch coalescing;
+  CoalescingWatch coalescing_v4;
+  CoalescingWatch coalescing_v6;
   WorkerCounters counters;  // its `forwarder` stays empty: the Forwarder has them
   TimePoint now{};
   std::vector<Echo> echoes;        // of this turn's commands: answered when the TAP has been read empty
@@ -188,8 +189,10 @@ void Worker::Impl::turn() {
   // poll() was some time ago: what has come since may be what frames wait for that are about to be given up on.
   const auto deadline = forwarder.poll_timeout();
   const bool is_due = deadline && *deadline <= now;
-  const bool v4_read = (polled[2].revents == 0 && !is_due) || !sockets.v4 || handle_datagrams(*sockets.v4);
-  const bool v6_read = (polled[3].revents == 0 && !is_due) || !sockets.v6 || handle_datagrams(*sockets.v6);
+  const bool v4_read =
+      (polled[2].revents == 0 && !is_due) || !sockets.v4 || handle_datagrams(*sockets.v4, coalescing_v4);
+  const bool v6_read =
+      (polled[3].revents == 0 && !is_due) || !sockets.v6 || handle_datagrams(*sockets.v6, coalescing_v6);
   caught_up = std::max(caught_up, v4_read && v6_read ? now : now - kBacklogMax);
   release_held();
   if (polled[1].revents != 0 || !backlog.empty() || !echoes.empty()) handle_frames();
@@ -254,7 +257,7 @@ void Worker::Impl::handle_commands() {
   if (snapshot_kept.load(std::memory_order_relaxed) && snapshot_kept.exchange(false, std::memory_order_acq_rel)) wake();
 }
 
-bool Worker::Impl::handle_datagrams(UdpSocket& socket) {
+bool Worker::Impl::handle_datagrams(UdpSocket& socket, CoalescingWatch& coalescing) {
   const std::span<UdpSocket::Received> batch = socket.receive();
   const ForwarderCounters& totals = forwarder.counters();
   const std::uint64_t& refused = totals.drops[static_cast<std::size_t>(DropReason::Undecryptable)];
