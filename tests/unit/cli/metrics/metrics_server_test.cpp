@@ -15,6 +15,7 @@
 #include "cli/base/failure.h"
 #include "cli/base/wake_signal.h"
 #include "tap/file_descriptor.h"
+#include "tests/unit/cli/raw_client.h"
 #include "tests/unit/cli/temporary_directory.h"
 
 namespace rove {
@@ -22,34 +23,10 @@ namespace {
 
 constexpr int kPatienceMs = 20'000;  // a limit for a broken test; a good one never waits
 
-// A client; reads until the server closes, with "timeout" at the end when it does not.
-class Client {
+class Client : public RawClient {
  public:
-  explicit Client(const std::filesystem::path& socket)
-      : fd_(check_syscall("socket", ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0))) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    socket.string().copy(address.sun_path, sizeof address.sun_path - 1);
-    check_syscall("connect", ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address));
-    const timeval limit{kPatienceMs / 1000, 0};
-    check_syscall("setsockopt", ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
-  }
-
-  void send(std::string_view text) const { (void)::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL); }
+  using RawClient::RawClient;
   void get(const std::string& path) const { send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n"); }
-  [[nodiscard]] std::string read_all() const {
-    std::string all;
-    char chunk[4096];
-    for (;;) {
-      const ssize_t got = ::recv(fd_.get(), chunk, sizeof chunk, 0);
-      if (got == 0 || (got < 0 && errno == ECONNRESET)) return all;
-      if (got < 0) return all + "timeout";
-      all.append(chunk, static_cast<std::size_t>(got));
-    }
-  }
-
- private:
-  FileDescriptor fd_;
 };
 
 // A server at a socket, and this thread in the place of the control thread.
