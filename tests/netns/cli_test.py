@@ -76,12 +76,22 @@ class Host:
                 process.kill()
 
     def json(self, *arguments):
-        return json.loads(self.rove(*arguments, "--json").stdout)
+        result = self.rove(*arguments, "--json")
+        assert result.stdout, f"{self.name}: rove {' '.join(arguments)}: {result.stderr}"
+        return json.loads(result.stdout)
 
     def start(self, *arguments, environment=None):
+        """Starts the daemon of `demo`, which answers from here on: long before it is usable."""
         with open(self.path("log"), "ab") as log:
             self.daemon = subprocess.Popen(["ip", "netns", "exec", self.namespace, ROVE, "up", *arguments], stderr=log,
                                            env=dict(self.environment, **(environment or {})))
+        ended = lambda: self.daemon.poll() is not None
+        assert wait_for(lambda: ended() or self.answers()) and not ended(), f"{self.name} does not start: {self.log()}"
+
+    def answers(self):
+        """Whether somebody listens at the control socket: what a daemon that was killed left does not count."""
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(self.socket()) == 0
 
     def stop(self, number=signal.SIGTERM):
         """Ends the daemon and returns its exit status."""
