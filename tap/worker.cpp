@@ -66,13 +66,10 @@ using CounterArray = std::array<std::uint64_t, sizeof(WorkerCounters) / sizeof(s
 
 // One that polls must not: it would keep ordinary threads from its processor for good. Nor one that has the only
 // processor: a flood of datagrams would leave the control thread next to nothing.
-std::string set_realtime(pthread_t thread, Duration busy_poll) {
+std::error_code set_realtime(pthread_t thread, Duration busy_poll) {
   if (busy_poll > Duration{0} || std::thread::hardware_concurrency() < 2) return {};
   const sched_param parameters{.sched_priority = sched_get_priority_min(SCHED_FIFO)};
-  const int error = pthread_setschedparam(thread, SCHED_FIFO, &parameters);
-  if (error == 0) return {};
-  return "real-time scheduling: " + std::generic_category().message(error) +
-         ": give the process CAP_SYS_NICE, or set realtime = false";
+  return {pthread_setschedparam(thread, SCHED_FIFO, &parameters), std::generic_category()};
 }
 
 ForwarderConfig with_offloads(ForwarderConfig config, const TapOffloads& offloads) {
@@ -122,7 +119,7 @@ struct Worker::Impl {
   std::atomic<bool> asleep{false};         // or about to be: a command must be announced by wake_fd
   std::atomic<bool> snapshot_kept{false};  // the control thread waits for room in `commands`
   std::array<std::atomic<std::uint64_t>, std::tuple_size_v<CounterArray>> published{};
-  std::string realtime_problem;  // constant
+  std::error_code realtime_error;  // constant
   std::atomic<bool> failed{false};
   std::string failure;  // before `failed` is true: the worker's; then constant
 
@@ -167,7 +164,7 @@ Worker::Impl::Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair
   const SignalsBlocked blocked;
   thread = std::thread{[this] { run(); }};
   pthread_setname_np(thread.native_handle(), "rove-worker");
-  if (config.realtime) realtime_problem = set_realtime(thread.native_handle(), config.busy_poll);
+  if (config.realtime) realtime_error = set_realtime(thread.native_handle(), config.busy_poll);
 }
 
 void Worker::Impl::run() noexcept {
@@ -447,8 +444,8 @@ UdpOffloads Worker::udp_offloads() const {
   return offloads;
 }
 
-const std::string& Worker::realtime_problem() const {
-  return impl_->realtime_problem;
+std::error_code Worker::realtime_error() const {
+  return impl_->realtime_error;
 }
 
 std::optional<std::string> Worker::failure() const {

@@ -66,8 +66,8 @@ class Worker {
   // What is in use now.
   [[nodiscard]] TapOffloads tap_offloads() const;
   [[nodiscard]] UdpOffloads udp_offloads() const;
-  // Why it is not scheduled as it was to be; empty: it is.
-  [[nodiscard]] const std::string& realtime_problem() const;
+  // Why its thread is not scheduled as it was to be; none: it is.
+  [[nodiscard]] std::error_code realtime_error() const;
   // Why the thread ended by itself; nullopt while it runs.
   [[nodiscard]] std::optional<std::string> failure() const;
 

@@ -19,6 +19,7 @@
 #include "cli/daemon/control_loop.h"
 #include "cli/daemon/metrics_service.h"
 #include "cli/daemon/priority.h"
+#include "cli/daemon/realtime_refusal.h"
 #include "cli/daemon/state_keeper.h"
 #include "cli/daemon/underlay.h"
 #include "core/crypto/hash.h"
@@ -172,10 +173,9 @@ void run_daemon(const DaemonOptions& options) {
                              .realtime = config.realtime,
                              .busy_poll = std::chrono::microseconds{config.busy_poll_us}},
                 std::move(tap.queue), std::move(sockets), std::move(ports), notify};
-  if (!worker.realtime_problem().empty()) {
-    log.write(LogLevel::Warn, "realtime-refused", {{"reason", worker.realtime_problem()}});
-  }
-  for (const std::string& problem : {nice_problem, worker.realtime_problem()}) {
+  const std::string realtime_problem = describe_realtime_refusal(worker.realtime_error(), own_realtime_facts());
+  if (!realtime_problem.empty()) log.write(LogLevel::Warn, "realtime-refused", {{"reason", realtime_problem}});
+  for (const std::string& problem : {nice_problem, realtime_problem}) {
     if (!problem.empty()) host.refused.push_back(problem);
   }
   ControlLoop loop{{.options = options,

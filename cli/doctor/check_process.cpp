@@ -76,7 +76,9 @@ void check_capabilities(const Facts& facts, FindingList& found) {
                remedy("CAP_SYS_NICE") + ", or realtime = false and nice = 0");
   }
   if (facts.daemon) {
-    for (const std::string& refused : facts.daemon->refused) found.warn("refused", refused, restart_of(facts.network));
+    for (const std::string& refused : facts.daemon->refused) {
+      found.warn("refused", refused, "what is said there, then " + restart_of(facts.network));
+    }
   }
   if (!found.has("net-admin") && !found.has("net-raw") && !found.has("sys-nice")) {
     found.ok("capabilities", who + " has what it needs");

@@ -143,7 +143,7 @@ TEST_CASE("doctor: what the daemon may not do") {
           {"administer", [](Facts& f) { f.daemon->capabilities = {"net_raw", "sys_nice"}; }, Severity::Warn,
            "net-admin", "cannot change the bridge", "as root, or in the service: AmbientCapabilities=CAP_NET_ADMIN"},
           {"something that was refused", [](Facts& f) { f.daemon->refused = {"nice -10: denied"}; }, Severity::Warn,
-           "refused", "nice -10", "rove down demo && rove up demo"},
+           "refused", "nice -10", "what is said there, then rove down demo && rove up demo"},
           {"be here", [](Facts& f) { f.daemon_elsewhere = true; }, Severity::Warn, "daemon",
            "another network namespace", "nsenter --net=/proc/17/ns/net rove doctor -n demo"},
           {"be well", [](Facts& f) { f.daemon->problems = {"the state is not saved"}; }, Severity::Warn, "status",
