@@ -90,10 +90,21 @@ class Deb(unittest.TestCase):
         with open(binary, "rb") as file:
             self.assertNotIn(deb.ROOT.encode(), file.read())
 
-    def test_lintian_finds_no_error_and_no_warning(self):
-        report = subprocess.run(["lintian", "--allow-root", "--tag-display-limit", "0", self.package],
-                                capture_output=True, text=True, check=False)
-        self.assertEqual([line for line in report.stdout.splitlines() if line[:2] in ("E:", "W:")], [])
+    def test_the_binary_is_hardened(self):
+        binary = self.path("tree/usr/bin/rove")
+        self.assertRegex(deb.run("readelf", "-dW", binary), r"\(FLAGS_1\) .* NOW .*PIE")
+        segments = deb.run("readelf", "-lW", binary)
+        self.assertRegex(segments, r"(?m)^ +GNU_RELRO ")
+        self.assertRegex(segments, r"(?m)^ +GNU_STACK .* RW +0x")  # no code runs there
+        imported = deb.run("readelf", "-W", "--dyn-syms", binary)
+        self.assertIn(" __stack_chk_fail@", imported)
+        self.assertRegex(imported, r" __(?!stack)\w+_chk@")  # _FORTIFY_SOURCE
+
+    def test_lintian_finds_no_error_no_warning_and_nothing_to_harden(self):
+        report = subprocess.run(["lintian", "--allow-root", "--display-info", "--tag-display-limit", "0",
+                                 self.package], capture_output=True, text=True, check=False)
+        found = [line for line in report.stdout.splitlines() if line[:2] in ("E:", "W:") or " hardening-" in line]
+        self.assertEqual(found, [])
         self.assertIn(report.returncode, (0, 1), report.stderr)
 
     def unit(self, name):
