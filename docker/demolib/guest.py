@@ -17,7 +17,13 @@ BANDWIDTH_MAX = 64 << 20  # bytes per second
 BANDWIDTH_LOW = 2 << 20  # so slow that there is time to do something before the end
 TAP = "vm0"
 
-__all__ = ["ECHO_PORT", "MAC", "Guest", "Instance", "Move"]
+__all__ = ["ECHO_PORT", "MAC", "Guest", "Instance", "Move", "kernel_command_line"]
+
+
+def kernel_command_line(only6=False):
+    """What the guest's kernel and its first program are told; with `only6` it has no IPv4 address."""
+    words = (f"console=ttyS0 quiet panic=1 mitigations=off rove.ip6={sites.GUEST6}/64 rove.mtu={sites.INNER_MTU}")
+    return words if only6 else f"{words} rove.ip4={sites.GUEST4}/24"
 
 
 class Move:
@@ -77,14 +83,10 @@ class Guest:
         self._lab.ip(host, "link", "set", TAP, "master", sites.BRIDGE, "mtu", sites.INNER_MTU, "up")
         self._instances += 1
         control = self._lab.path(f"{self._name}-qmp-{self._instances}")
-        command_line = (f"console=ttyS0 quiet panic=1 mitigations=off rove.ip6={sites.GUEST6}/64 "
-                        f"rove.mtu={sites.INNER_MTU}")
-        if not self._only6:
-            command_line += f" rove.ip4={sites.GUEST4}/24"
         process = self._lab.spawn(
             host, "qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", "qemu64", "-smp", "1", "-m", MEMORY,
             "-nodefaults", "-nographic", "-no-user-config", "-kernel", self._image.kernel,
-            "-initrd", self._image.initramfs, "-append", command_line,
+            "-initrd", self._image.initramfs, "-append", kernel_command_line(self._only6),
             "-chardev", f"file,id=console,append=on,path={self._console()}",
             "-serial", "chardev:console", "-qmp", f"unix:{control},server=on,wait=off",
             "-qmp", f"unix:{control}-watch,server=on,wait=off",

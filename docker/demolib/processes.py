@@ -25,6 +25,11 @@ class Process:
     def running(self):
         return self._popen.poll() is None
 
+    @property
+    def status(self):
+        """Its exit status; None while it runs."""
+        return self._popen.poll()
+
     def signal(self, number):
         if self.running:
             self._popen.send_signal(number)
