@@ -358,6 +358,7 @@ void Node::Impl::handle_vm_timers(Now now) {
         if (due.before != VmState::Forwarding) break;
         refresh_view(due.mac);
         report(now, NodeEvent::Kind::VmForwardingEnded, NodeId{}, due.mac, "");
+        expect_return(now, due.mac);
         break;
       default: break;  // no timer asks for it
     }

@@ -446,6 +446,7 @@ struct Node::Impl {
   void handle_correspondents(Now now, const NodeId& peer, const CorrespondentsMessage& message);
   // Of a VM that has come: nothing more is prepared.
   [[nodiscard]] std::vector<NodeId> take_correspondents(const MacAddress& mac);
+  void expect_return(Now now, const MacAddress& mac);
   void forget_expected(Now now, const MacAddress& mac, std::string reason);
 
   // ---- node_detour.cpp

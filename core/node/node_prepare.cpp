@@ -124,6 +124,17 @@ std::vector<NodeId> Node::Impl::take_correspondents(const MacAddress& mac) {
   return preparation.empty() ? std::vector<NodeId>{} : std::move(preparation.mapped().correspondents);
 }
 
+// It was prepared for while it was still being forwarded, and that is over: now it is expected as any other.
+void Node::Impl::expect_return(Now now, const MacAddress& mac) {
+  const auto preparation = preparations.find(mac);
+  if (preparation == preparations.end()) return;
+  (void)vms.handle_prepare(now.steady, mac);
+  preparation->second.until = now.steady + kExpectedTime;
+  refresh_view(mac);
+  const SignedClaim* known = claims.find(VmAddress{mac});
+  report(now, NodeEvent::Kind::VmPrepared, known == nullptr ? NodeId{} : node_id_of(known->claim.owner), mac, "");
+}
+
 // It is Absent again.
 void Node::Impl::forget_expected(Now now, const MacAddress& mac, std::string reason) {
   preparations.erase(mac);

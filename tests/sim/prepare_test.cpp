@@ -171,6 +171,33 @@ TEST_CASE("sim: a VM that comes back while its frames are still sent on is prepa
   scene.check_agreement();
 }
 
+TEST_CASE("sim: a VM whose way back takes longer than frames are sent on is expected then, until that is undone") {
+  Scene scene;
+  scene.world.migrate(0, 1);
+  scene.world.run_for(5s);
+  REQUIRE(scene.prepare(0));
+
+  scene.world.run_for(kForwardingTime);
+
+  REQUIRE(scene.status(0).has_value());
+  CHECK(scene.status(0)->state == VmState::Expected);
+  REQUIRE_FALSE(scene.moves(0).empty());
+  CHECK(scene.moves(0).back().kind == Move::Kind::Prepared);
+  scene.check_agreement();
+
+  REQUIRE(scene.world.host(0).undo_prepare(scene.world.vm(0).mac()));
+
+  CHECK_FALSE(scene.status(0).has_value());
+  CHECK(scene.moves(0).back().end == Move::End::Undone);
+  scene.world.run_for(5s);
+  scene.check_agreement();
+
+  scene.world.migrate(0, 0);
+  scene.world.run_for(5s);
+  CHECK(scene.status(0)->state == VmState::Live);
+  scene.check_agreement();
+}
+
 TEST_CASE("sim: who may not claim a VM cannot prepare for it, and is not told who talks with it") {
   Scene scene{3, 0, 1, 1};
   const auto refused = scene.prepare(1);
