@@ -88,7 +88,7 @@ class Calls(unittest.TestCase):
         for name in ("bin", "run"):
             os.mkdir(os.path.join(self.directory, name))
         self.environment = {"PATH": os.path.join(self.directory, "bin") + ":/usr/bin:/bin",
-                            "ROVE_RUN_DIR": self.run_dir}
+                            "ROVE_RUN_DIR": self.run_dir, "LIBVIRT_RUN_DIR": self.directory}
         self.add_daemon("demo")
         self.set_rove("echo done")
         self.add_program("logger", 'echo "$@" >>"$HERE/log"')
@@ -177,6 +177,28 @@ class Calls(unittest.TestCase):
             self.assertEqual(len(self.hook("started", "begin", "-")), 2, text)
             self.assertFalse(os.path.exists(mark))
 
+    def add_qemu(self, *arguments):
+        """A process with these arguments is the VM's QEMU by libvirt's pid file."""
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *arguments])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        os.makedirs(os.path.join(self.directory, "qemu"), exist_ok=True)
+        with open(os.path.join(self.directory, "qemu", "web.pid"), "w", encoding="ascii") as file:
+            file.write(str(process.pid))
+
+    def test_a_mark_counts_only_while_qemu_waits_for_the_vm(self):
+        # `virsh migrate --offline` calls "migrate begin" and nothing else; then it is started.
+        self.hook("migrate", "begin", "-")
+        self.add_qemu("-S", "-name", "guest=web -incoming")
+        self.assertEqual(len(self.hook("started", "begin", "-")), 2)
+
+        self.hook("migrate", "begin", "-")
+        self.add_qemu("-S", "-incoming", "defer")
+        self.assertEqual(self.hook("started", "begin", "-"), [])
+
+        # Restored from a file: it waits, but for nothing that runs elsewhere.
+        self.assertEqual(len(self.hook("started", "begin", "-")), 2)
+
     def test_other_operations_do_nothing(self):
         for arguments in (("prepare", "begin", "-"), ("start", "begin", "-"), ("stopped", "end", "-"),
                           ("reconnect", "begin", "-"), ("attach", "begin", "-"), ("restore", "begin", "-"), ()):
@@ -251,7 +273,7 @@ class Daemons(unittest.TestCase):
     def hook(self, host, *arguments):
         path = self.lab.directory + ":" + os.environ["PATH"]
         run_hook(*arguments, before=["ip", "netns", "exec", host.namespace],
-                 environment={**host.environment, "PATH": path})
+                 environment={**host.environment, "PATH": path, "LIBVIRT_RUN_DIR": self.lab.directory})
 
     def states(self, host):
         vms = [vm for vm in host.json("vms")["vms"] if vm["mac"] in (MAC, OTHER_MAC)]
