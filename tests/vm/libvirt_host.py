@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes the network namespace that it runs in a libvirt host, and is what systemd is on one: it runs libvirtd, starts it
-again on SIGHUP, and takes whatever libvirtd leaves behind (QEMU) down with itself. Everything that libvirt and rove keep
-is in directories of this host's own; so are its name, its /etc/hosts and its users.
+"""Makes the network namespace that it runs in a libvirt host, and is what systemd is on one: it runs libvirtd, starts
+it again on SIGHUP, and takes whatever libvirtd leaves behind (QEMU) down with itself. Everything that libvirt and rove
+keep is in directories of this host's own; so are its name, its /etc/hosts and its users.
 
     unshare --mount --uts --propagation private libvirt_host.py NAME DIRECTORY ROVE KEEP
       NAME        its host name
-      DIRECTORY   has etc, lib, log, cache, run (for /etc/libvirt, /var/lib/libvirt, …) and the files hosts, passwd,
-                  group and bin/, the first in PATH
+      DIRECTORY   has etc, lib, log, cache (for /etc/libvirt, /var/lib/libvirt, …), tmpfiles (/etc/tmpfiles.d), run,
+                  the files hosts, passwd and group of /etc, and bin, which is the first in PATH
       ROVE        has etc, state, run (for /etc/rove, …)
       KEEP        a directory in /run that stays in sight
 """
@@ -34,7 +34,7 @@ def mount_own(directory, rove, keep):
     bind(keep, kept)
     for name, target in (("hosts", "/etc/hosts"), ("passwd", "/etc/passwd"), ("group", "/etc/group"),
                          ("etc", "/etc/libvirt"), ("lib", "/var/lib/libvirt"), ("log", "/var/log/libvirt"),
-                         ("cache", "/var/cache/libvirt"), ("run", "/run")):
+                         ("cache", "/var/cache/libvirt"), ("tmpfiles", "/etc/tmpfiles.d"), ("run", "/run")):
         bind(os.path.join(directory, name), target)
     # Now by the paths in sight: /run is another one.
     for name, target in (("etc", "/etc/rove"), ("state", "/var/lib/rove"), ("run", "/run/rove")):

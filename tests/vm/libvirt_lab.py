@@ -1,18 +1,16 @@
 """libvirt on hosts of the lab: a libvirtd in each host's namespaces (libvirt_host.py), and a guest that it runs."""
 
 import os
-import signal
-import stat
-import subprocess
 import time
 import uuid
 
 import sites
-from guest import BANDWIDTH_MAX, DOWNTIME_LIMIT_MS, MAC, MEMORY, Move, kernel_command_line
+from guest import MEMORY, Move, kernel_command_line
 from qmp import Qmp
 
-SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-HOST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "libvirt_host.py")
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCES = os.path.normpath(os.path.join(HERE, "..", ".."))
+HOST = os.path.join(HERE, "libvirt_host.py")
 VM = "web"
 QEMU_USER_ID = 64055  # as Debian numbers it
 DOMAIN_UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
@@ -21,8 +19,7 @@ READY_S = 20
 LIBVIRTD_CONF = """\
 host_uuid = "{uuid}"
 auth_unix_rw = "none"
-log_filters = "1:qemu.qemu_migration 1:util.hook"
-log_outputs = "{level}:file:/var/log/libvirt/libvirtd.log"
+log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
 """
 # No AppArmor, no control groups and no virtlogd: what a container or a test machine may lack. No /dev for each QEMU:
 # libvirt cannot make one where /dev/kvm is hidden.
@@ -38,7 +35,10 @@ dynamic_ownership = 0
 # What an operator has beside it: `systemctl` is libvirt_host.py's, and ssh(1) goes straight to the other host.
 SYSTEMCTL = """\
 #!/bin/sh
-[ "$*" = "restart libvirtd" ] || exec echo "systemctl $*: not played here" >&2
+[ "$*" = "restart libvirtd" ] || {{
+  echo "systemctl $*: not played here" >&2
+  exit 1
+}}
 rm -f {socket}
 kill -HUP {pid}
 until [ -S {socket} ]; do sleep 0.05; done
@@ -98,24 +98,25 @@ DOMAIN = """\
 
 
 class LibvirtHost:
-    """A host of the lab with libvirtd. Commands run in it as root types them there."""
+    """A host of the lab with libvirtd. Commands run in it as root types them there, in a directory with the sources'
+    `cli`."""
 
     def __init__(self, lab, site, overlay):
         self._lab, self.site, self.name = lab, site, f"host-{site}"
-        self._binary = overlay.binary
         self.directory = lab.path(f"libvirt-{site}")
-        for each in ("etc", "lib", "log/qemu", "cache", "run/qemu", "bin"):
+        for each in ("etc", "lib", "log/qemu", "cache", "run", "bin", "tmpfiles", "home"):
             os.makedirs(os.path.join(self.directory, each), mode=0o755)
-        self._write("etc/libvirtd.conf", LIBVIRTD_CONF.format(uuid=uuid.uuid4(), level=3))
-        self._write("etc/qemu.conf", QEMU_CONF)
-        self._write("hosts", "127.0.0.1 localhost\n" + "".join(
+        self.write("etc/libvirtd.conf", LIBVIRTD_CONF.format(uuid=uuid.uuid4()))
+        self.write("etc/qemu.conf", QEMU_CONF)
+        self.write("hosts", "127.0.0.1 localhost\n" + "".join(
             f"{sites.underlay(host)} host-{host}.example.org host-{host}\n" for host in sites.HOSTS))
         for kind, more in (("passwd", f"libvirt-qemu:x:{QEMU_USER_ID}:{QEMU_USER_ID}::/:/usr/sbin/nologin\n"),
                            ("group", f"libvirt-qemu:x:{QEMU_USER_ID}:\n")):
             with open(f"/etc/{kind}", encoding="utf-8") as file:
                 text = file.read()
-            self._write(kind, text if "\nlibvirt-qemu:" in text else text + more)
-        os.symlink(self._binary, self.path("bin/rove"))
+            self.write(kind, text if "\nlibvirt-qemu:" in text else text + more)
+        os.symlink(overlay.binary, self.path("bin/rove"))
+        os.symlink(os.path.join(SOURCES, "cli"), self.path("home/cli"))
         self._process = lab.spawn(self.name, "unshare", "--mount", "--uts", "--propagation", "private", "python3", "-B",
                                   HOST, self.name, self.directory, lab.path(site), lab.directory,
                                   log=f"libvirtd-{site}.log")
@@ -124,28 +125,28 @@ class LibvirtHost:
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
 
-    def _write(self, name, text, mode=0o644):
+    def write(self, name, text, mode=0o644):
         with open(self.path(name), "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(self.path(name), mode)
 
     def wait_ready(self, hosts):
         """`hosts`: those that it reaches by ssh."""
-        self._write("bin/systemctl", SYSTEMCTL.format(pid=self.pid, socket="/run/libvirt/libvirt-sock"), 0o755)
+        self.write("bin/systemctl", SYSTEMCTL.format(pid=self.pid, socket="/run/libvirt/libvirt-sock"), 0o755)
         cases = "\n".join(f"{host.name} | {host.name}.example.org) target={host.pid} ;;" for host in hosts)
-        self._write("bin/ssh", SSH.format(cases=cases), 0o755)
+        self.write("bin/ssh", SSH.format(cases=cases), 0o755)
         sites.wait_for(lambda: os.path.exists(self.path("run/libvirt/libvirt-sock")), READY_S, self._process)
 
     def _inside(self, command):
-        # systemd is what gives an operator the time that libvirtd needs.
-        return ["nsenter", "--mount", "--uts", "--target", self.pid, "bash", "-c", command]
+        return ["nsenter", "--mount", "--uts", "--target", self.pid, "bash", "-c",
+                f"cd '{self.path('home')}' && {command}"]
 
     def _environment(self):
         return {"PATH": self.path("bin") + ":/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
 
     def run(self, command, check=False, timeout=60):
-        """A line of shell in the directory of the sources; its CompletedProcess."""
-        result = self._lab.run(self.name, *self._inside(f"cd '{SOURCES}' && {command}"),
+        """A line of shell; its CompletedProcess."""
+        result = self._lab.run(self.name, *self._inside(command),
                                environment=self._environment(), timeout=timeout, check=False)
         if check and result.returncode != 0:
             raise RuntimeError(f"{self.name}# {command}\n{result.stdout}{result.stderr}{self.log()}")
@@ -164,13 +165,13 @@ class LibvirtHost:
 
 
 class LibvirtGuest:
-    """The guest of the lab as libvirt's domain `web`; in its experiments it stands for guest.Guest. `migrate_command`
-    tells what to type at the source for a target; `hosts` are LibvirtHosts by site."""
+    """The guest of the lab as libvirt's domain `web`; in its experiments it stands for guest.Guest. `hosts` are
+    LibvirtHosts by site, `commands` what to type at the source for each site that it moves to."""
 
     kind = "QEMU, no KVM, by libvirt"
 
-    def __init__(self, hosts, migrate_command):
-        self._hosts, self._migrate_command = hosts, migrate_command
+    def __init__(self, hosts, commands):
+        self._hosts, self._commands = hosts, commands
         self.site = None
         self._qmp = None
 
@@ -200,10 +201,21 @@ class LibvirtGuest:
         with open(self._console(site), "rb") as console:
             return b"rove guest ready" in console.read()
 
+    def type_migrate(self, target, options=""):
+        """Types the command; its Process, which goes on."""
+        return self._hosts[self.site].spawn(self._commands[target] + options, log="migrate.log")
+
     def begin(self, target, options=""):
-        """Types the command; its process goes on. The target's monitor, once QEMU is there."""
-        process = self._hosts[self.site].spawn(self._migrate_command(target) + options, log="migrate.log")
+        """Types the command; its Process, and the target's monitor, once QEMU is there."""
+        process = self.type_migrate(target, options)
         return process, self._monitor(target)
+
+    def wait_copying(self):
+        deadline = time.monotonic() + READY_S
+        while self._qmp.command("query-migrate").get("status") != "active":
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"no migration\n{self._hosts[self.site].log()}")
+            time.sleep(0.02)
 
     def migrate(self, target, on_resumed=lambda resumed: None):
         """Moves it by the command; returns the Move."""
