@@ -4,6 +4,7 @@ Usage: libvirt_hook_test.py ROVE
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -177,6 +178,36 @@ class Calls(unittest.TestCase):
             self.assertEqual(len(self.hook("started", "begin", "-")), 2, text)
             self.assertFalse(os.path.exists(mark))
 
+    def add_network(self, name, bridge):
+        """A network of libvirt's that is up."""
+        os.makedirs(os.path.join(self.directory, "network"), exist_ok=True)
+        with open(os.path.join(self.directory, "network", f"{name}.xml"), "w", encoding="ascii") as file:
+            file.write(f"<networkstatus>\n  <network>\n    <name>{name}</name>\n    <forward mode='bridge'/>\n"
+                       f"    <bridge name='{bridge}'/>\n  </network>\n</networkstatus>\n")
+
+    def test_a_networks_bridge_is_known_while_the_vm_does_not_run(self):
+        # As libvirt 9.0 has it at "migrate begin", "prepare begin", "stopped end" and "release end".
+        domain = re.sub("<source network='lab'.*", "<source network='lab'/>", DOMAIN)
+        self.add_daemon("storage")
+        self.add_network("lab", "br0")
+
+        for arguments, verb in (("migrate", "begin", "-"), "prepare"), (("release", "end", "-"), "release"):
+            self.assertEqual([call for call in self.hook(*arguments, stdin=domain) if OTHER_MAC in call],
+                             [f"{verb} -n demo {OTHER_MAC}"])
+
+        self.add_network("lab", "br-other")
+        for arguments in (("migrate", "begin", "-"), ("release", "end", "-")):
+            self.assertNotIn(OTHER_MAC, " ".join(self.hook(*arguments, stdin=domain)))
+
+    def test_the_vm_of_a_network_that_is_gone_is_released_wherever_it_was(self):
+        self.add_daemon("storage")
+        for name in ("lab", "../network/lab"):
+            domain = re.sub("<source network='lab'.*", f"<source network='{name}'/>", DOMAIN)
+            self.assertNotIn(OTHER_MAC, " ".join(self.hook("migrate", "begin", "-", stdin=domain)))
+            self.assertEqual([call for call in self.hook("release", "end", "-", stdin=domain) if OTHER_MAC in call],
+                             [f"release -n demo {OTHER_MAC}", f"release -n storage {OTHER_MAC}"])
+            self.add_network("lab", "br0")  # which that name is not to reach
+
     def add_qemu(self, *arguments):
         """A process with these arguments is the VM's QEMU by libvirt's pid file."""
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *arguments])
@@ -229,9 +260,9 @@ class Calls(unittest.TestCase):
 
     def test_xml_that_is_none_or_hostile_calls_nothing(self):
         nasty = "<domain>\n<interface type='bridge'>\n<mac address='{}'/>\n<source bridge='{}'/>\n</interface>\n"
-        for text in ("", "nonsense", "<domain>\n<interface type='bridge'>\n", nasty.format("--help", "br0"),
-                     nasty.format("$(touch x)", "br0"), nasty.format(MAC, "$(touch x)"), nasty.format(MAC, "br 0"),
-                     nasty.format("", "br0"), nasty.format(MAC, "")):
+        for text in ("", "nonsense", "</interface>\n", "<domain>\n<interface type='bridge'>\n",
+                     nasty.format("--help", "br0"), nasty.format("$(touch x)", "br0"), nasty.format(MAC, "$(touch x)"),
+                     nasty.format(MAC, "br 0"), nasty.format("", "br0"), nasty.format(MAC, "")):
             with self.subTest(text=text):
                 self.assertEqual(self.hook("started", "begin", "-", stdin=text), [])
 
