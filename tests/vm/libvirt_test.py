@@ -30,7 +30,9 @@ LOST_WHEN_IT_STAYS = 5
 LOOKUP_MS = 2000
 PATIENCE_S = 15
 SLOW = " --bandwidth 1"  # MiB/s: there is time to do something before the end
-MACHINE = f"-accel tcg -cpu qemu64 -m {MEMORY} -nodefaults -display none"  # of a QEMU without libvirt
+# Of a QEMU without libvirt.
+MACHINE = f"-accel tcg -cpu qemu64 -m {MEMORY} -nodefaults -display none"
+OTHER_MAC, PLUGGED_MAC = "52:54:00:99:00:11", "52:54:00:99:00:12"
 # A second hook, before ours: what libvirt calls.
 TRACE = """\
 #!/bin/sh
@@ -98,6 +100,10 @@ class Page:
         found = re.search(rf"```xml\n(?:(?!```).)*?({begin}.*?{end})", self._text, re.DOTALL)
         return found[1]
 
+    def phrase(self, begin):
+        """A phrase of code in the text."""
+        return re.search(f"`({begin}[^`]*)`", self._text)[1]
+
 class Test:
     def __init__(self, checks, lab, overlay, experiment):
         self.checks, self.overlay, self.experiment, self._lab = checks, overlay, experiment, lab
@@ -126,10 +132,10 @@ class Test:
         right = len(calls) == len(expected) and all(map(re.fullmatch, expected, calls))
         self.checks.check(right, f"{what}: libvirt calls the hook at {site}: {', '.join(calls)}")
 
-    def check_state(self, site, expected, what):
+    def check_state(self, site, expected, what, mac=MAC):
         """None: it is not there."""
         deadline = time.monotonic() + PATIENCE_S
-        while (state := self.overlay.vms(site).get(MAC)) != expected and time.monotonic() < deadline:
+        while (state := self.overlay.vms(site).get(mac)) != expected and time.monotonic() < deadline:
             time.sleep(0.05)
         self.checks.check(state == expected, f"{what}: at {site} it is {state} ({expected})")
 
@@ -142,6 +148,9 @@ class Test:
     def watch_log(self, site):
         with open(self._lab.path(watch_log(site)), encoding="utf-8") as file:
             return file.read()
+
+    def wait_owner(self, site):
+        return self.overlay.wait_lookup(site, time.time(), PATIENCE_S, MAC) is not None
 
     # -- doing
 
@@ -157,6 +166,28 @@ class Test:
             installed = [path for path in packaged
                          if host.run(f"cmp {path} cli/libvirt/qemu && [ -x {path} ]").returncode == 0]
             self.checks.check(len(installed) == 1, f"{host.name}: it is where the package puts it: {installed}")
+
+    def alone(self):
+        """QEMU without libvirt, by the page; it moves before it has booted anything."""
+        a, b = self.hosts["a"], self.hosts["b"]
+        command = self.page.take("^qemu-system").rstrip("& ").replace("…", MACHINE)
+        for tap in self.page.type_all("^ip tuntap"):
+            a.run(tap, check=True)
+        source = a.spawn(re.sub(" -incoming .*", " -qmp unix:/run/qemu/alone.qmp,server=on,wait=off", command),
+                         log="alone-a.log")
+        target = b.spawn(command, log="alone-b.log")
+        a.run(f"rove claim {MAC}", check=True)
+        self.checks.check(self.wait_owner("a"), "QEMU alone: rove claim")
+        self.page.type_all("^rove prepare")
+        qmp = Qmp(a.path("run", "qemu", "alone.qmp"), time.monotonic() + PATIENCE_S)
+        sites.wait_for(lambda: b.run("ss -Hltn sport = :7700").stdout, PATIENCE_S, target)
+        qmp.command("migrate", uri="tcp:host-b.example.org:7700")
+        self.checks.check(self.wait_owner("b"), "QEMU alone: b is the owner after the migration")
+        for process in (source, target):
+            self.checks.check(process.running, f"{process.last_lines()}QEMU alone: both are still there")
+            process.stop()
+        for host in (a, b):
+            host.run(f"rove release {MAC} && ip link del vm0", check=True)
 
     def interface(self):
         return self.page.part("<interface", "</interface>")
@@ -178,9 +209,10 @@ class Test:
         what = f"{source} → {target}"
         figures = self.experiment.move(target)
         for role, client in figures["clients"].items():
-            self.checks.check(client["lost"] <= LOST_MAX and client["duplicated"] <= LOST_MAX,
-                              f"{what}: {client['lost']} pings of the client at the {role} lost, "
-                              f"{client['duplicated']} answered twice (≤ {LOST_MAX}); longest gap {client['longest_gap_ms']:.0f} ms")
+            lost, twice = client["lost"], client["duplicated"]
+            self.checks.check(lost <= LOST_MAX and twice <= LOST_MAX,
+                              f"{what}: the client at the {role} lost {lost} pings, {twice} were answered twice "
+                              f"(≤ {LOST_MAX}); longest gap {client['longest_gap_ms']:.0f} ms")
         self.checks.check(figures["tcp_alive"] and figures["data_intact"],
                           f"{what}: the TCP connection lives on, and its data is intact")
         after = figures["lookup_correct_after_ms"]
@@ -249,46 +281,35 @@ class Test:
     def without_moving(self, image):
         """Also what libvirt says for a migration and is none, and when no guest answers."""
         a, b = self.hosts["a"], self.hosts["b"]
+        # By way of a network of libvirt's, whose bridge the XML has only while the VM runs.
+        for host in (a, b):
+            host.write("home/lab.xml", "<network><name>lab</name>" + self.page.phrase("<forward ") +
+                       self.page.phrase("<bridge ") + "</network>\n")
+            host.run("virsh net-define lab.xml && virsh net-start lab", check=True)
+        interface = self.interface().replace("type='bridge'", "type='network'")
+        self.write_domain("a", image, interface.replace("bridge='br0'", "network='lab'").replace(MAC, OTHER_MAC))
         a.run("virsh define web.xml", check=True)
         a.run(f"virsh migrate --offline --persistent --undefinesource {VM} qemu+ssh://host-b.example.org/system",
               check=True)
         self.check_calls("b", ["migrate begin -"], "virsh migrate --offline")
+        self.check_state("b", "expected", "virsh migrate --offline", OTHER_MAC)
         b.run(f"virsh start {VM}", check=True)
-        self.check_state("b", "live", "started after virsh migrate --offline")
+        self.check_state("b", "live", "started after virsh migrate --offline", OTHER_MAC)
+        self.calls("b")
+        b.run(f"virsh attach-interface {VM} bridge br0 --mac {PLUGGED_MAC} --model virtio --live", check=True)
+        self.check_calls("b", [], "virsh attach-interface")
         b.run(f"virsh save {VM} /run/qemu/web.save", check=True)
-        self.check_state("b", None, "virsh save")
+        self.check_state("b", None, "virsh save", OTHER_MAC)
         b.run("virsh restore /run/qemu/web.save", check=True)
-        self.check_state("b", "live", "virsh restore")
+        self.check_state("b", "live", "virsh restore", OTHER_MAC)
         b.run(f"virsh destroy {VM} && virsh undefine {VM}", check=True)
-        self.check_state("b", None, "virsh destroy")
+        self.check_state("b", None, "virsh destroy", OTHER_MAC)
         if os.path.exists("/dev/vhost-net"):
             b.spawn("rove watch-qemu -n demo /run/qemu/web.qmp", log="watch-vhost.log")
             self.write_domain("b", image, self.interface().replace("<model ", "<driver name='vhost'/><model "))
             b.run("virsh create web.xml", check=True)
             self.check_watch("vhost", f"vms={MAC} ", "rove watch-qemu finds it with vhost")
             b.run(f"virsh destroy {VM}", check=True)
-
-    def alone(self):
-        """QEMU without libvirt, by the page; it moves before it has booted anything."""
-        a, b = self.hosts["a"], self.hosts["b"]
-        command = self.page.take("^qemu-system").rstrip("& ").replace("…", MACHINE)
-        for tap in self.page.type_all("^ip tuntap"):
-            a.run(tap, check=True)
-        source = a.spawn(re.sub(" -incoming .*", " -qmp unix:/run/qemu/alone.qmp,server=on,wait=off", command),
-                         log="alone-a.log")
-        target = b.spawn(command, log="alone-b.log")
-        a.run(f"rove claim {MAC}", check=True)
-        self.checks.check(self.wait_owner("a"), "QEMU alone: rove claim")
-        self.page.type_rest()
-        qmp = Qmp(a.path("run", "qemu", "alone.qmp"), time.monotonic() + PATIENCE_S)
-        qmp.command("migrate", uri="tcp:host-b.example.org:7700")
-        self.checks.check(self.wait_owner("b"), "QEMU alone: b is the owner after the migration")
-        for process in (source, target):
-            self.checks.check(process.running, f"{process.last_lines()}QEMU alone: both are still there")
-            process.stop()
-
-    def wait_owner(self, site):
-        return self.overlay.wait_lookup(site, time.time(), PATIENCE_S, MAC) is not None
 
 
 def main():
@@ -305,6 +326,7 @@ def main():
             for line in test.hosts["a"].run("virsh version --daemon", check=True).stdout.splitlines():
                 checks.say(line)
             test.install()
+            test.alone()
             test.start(image)
             experiment.start_clients()
             lab_test.make_known6(checks, lab)
@@ -315,11 +337,10 @@ def main():
             test.watched()
             broken = experiment.finish()
             checks.check(broken is None, f"the TCP connection brought back every line ({broken or 'all there'})")
-            test.page.type_until("^ip tuntap")
+            test.page.type_rest()
             test.check_calls("a", STOPS, "virsh destroy")
             test.page.stop_background()
             test.without_moving(image)
-            test.alone()
         finally:
             if checks.failed or sys.exc_info()[0]:
                 for host in test.hosts.values():
