@@ -95,7 +95,8 @@ struct VmStatus {
   std::optional<Duration> time_left;  // Expected: until it is not expected any more
 };
 
-// What prepare() made of it: Expected; Live if it is here already; Forwarding if it left a moment ago.
+// What prepare() made of it: Expected; Live if it is here already; Forwarding if it left a moment ago (then
+// Expected once frames are not sent on any more).
 struct PreparedVm {
   VmState state = VmState::Expected;
   Duration time_left{};  // Expected only

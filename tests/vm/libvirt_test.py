@@ -105,6 +105,7 @@ class Page:
         """A phrase of code in the text."""
         return re.search(f"`({begin}[^`]*)`", self._text)[1]
 
+
 class Test:
     def __init__(self, checks, lab, overlay, experiment):
         self.checks, self.overlay, self.experiment, self._lab = checks, overlay, experiment, lab
