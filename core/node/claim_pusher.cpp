@@ -28,6 +28,14 @@ std::optional<MacAddress> ClaimPusher::handle_ack(const NodeId& peer, const Reco
   return vm;
 }
 
+void ClaimPusher::restart(TimePoint now, const NodeId& peer) {
+  for (auto it = pending_.lower_bound({peer, MacAddress{}}); it != pending_.end() && it->first.first == peer; ++it) {
+    it->second.sent = 0;
+    it->second.next = now;
+    due_.emplace(now, it->first);
+  }
+}
+
 void ClaimPusher::forget_peer(const NodeId& peer) {
   for (auto it = pending_.lower_bound({peer, MacAddress{}}); it != pending_.end() && it->first.first == peer;) {
     by_record_.erase({peer, it->second.id});

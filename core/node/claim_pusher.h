@@ -42,6 +42,8 @@ class ClaimPusher {
   bool push(TimePoint now, const NodeId& peer, const SignedClaim& claim);
   // The VM whose push is over by this; nullopt when none was outstanding.
   std::optional<MacAddress> handle_ack(const NodeId& peer, const RecordId& id);
+  // The peer may have lost what was sent to it: its pushes begin anew, with all their repetitions.
+  void restart(TimePoint now, const NodeId& peer);
   // Ends all pushes to a peer whose session is gone.
   void forget_peer(const NodeId& peer);
 

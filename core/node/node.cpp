@@ -231,7 +231,9 @@ void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
       if (vm.is_live()) peers.send(now, up.peer, ClaimRequestMessage{VmAddress{mac}});
     }
   }
-  // Whatever happened while we were apart: it learns what we hold now.
+  // Whatever happened while we were apart: it learns what we hold now. What it was told in vain, before it started
+  // anew, would have few repetitions left.
+  pusher.restart(now.steady, up.peer);
   for (const auto& [mac, vm] : vms.vms()) {
     if (vm.is_forwarding() || vm.is_muted() || vm.is_expected()) continue;
     if (!pusher.push(now.steady, up.peer, vm.claim)) ++counters.pushes_limited;

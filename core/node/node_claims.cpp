@@ -322,6 +322,12 @@ void Node::Impl::push_to_all(Now now, const SignedClaim& claim, const NodeId& fi
 void Node::Impl::send_pushes(Now now) {
   std::map<NodeId, ClaimsMessage> messages;
   for (ClaimPusher::Push& push : pusher.take_due(now.steady)) {
+    // The VM may have moved on meanwhile: who did not hear that it was there must not hear it now.
+    if (const SignedClaim* held = claims.find_any(VmAddress{push.vm});
+        held != nullptr && held->encoded != push.record) {
+      (void)pusher.push(now.steady, push.peer, *held);  // due at once; where there is no room, that was counted before
+      continue;
+    }
     ++counters.pushes_sent;
     note_step(now, push.vm, MoveStep::Pushed, push.peer);
     ClaimsMessage& message = messages[push.peer];

@@ -57,6 +57,24 @@ struct Scene {
     const auto it = received.find(world.vm(from).ip());
     return it == received.end() ? Duration::max() : world.time().steady() - it->second.last;
   }
+  // False if `host` has no session with `peer` after `patience`.
+  [[nodiscard]] bool run_until_up(std::size_t host, std::size_t peer, Duration patience) {
+    const NodeId id = world.host(peer).identity().id();
+    for (Duration waited{}; waited < patience; waited += 10ms) {
+      for (const PeerInfo& info : world.host(host).node().peers()) {
+        if (info.id == id && info.up) return true;
+      }
+      world.run_for(10ms);
+    }
+    return false;
+  }
+  // The host that claims the VM, as far as `host` knows; hosts() if it knows of none.
+  [[nodiscard]] std::size_t believed_place(std::size_t host, std::size_t vm) {
+    const Claim* claim = world.host(host).node().known_claim(VmAddress{world.vm(vm).mac()});
+    std::size_t place = 0;
+    while (place < world.hosts() && (claim == nullptr || claim->owner != world.host(place).identity().key())) ++place;
+    return place;
+  }
   void check_agreement() {
     for (const std::string& problem : world.find_disagreements()) FAIL_CHECK(problem);
   }
@@ -469,6 +487,39 @@ TEST_CASE("sim: who was cut off during a move hears of it when the cut heals, th
 
     scene.check_agreement();
   }
+}
+
+TEST_CASE("sim: a daemon that starts anew hears at once of a move while it was dead, though nobody had missed it yet") {
+  Scene scene;
+  World& world = scene.world;
+  world.host(3).kill();
+  world.run_for(1s);
+  world.migrate(0, 1);
+  world.run_for(13s);  // the new host has told it in vain, and would again after 5 s
+
+  world.host(3).start();
+  REQUIRE(scene.run_until_up(3, 1, 2s));
+  world.run_for(200ms);
+
+  CHECK(scene.believed_place(3, 0) == 1);
+}
+
+TEST_CASE("sim: a daemon that starts anew is not told of a place that the VM has left meanwhile") {
+  Scene scene;
+  World& world = scene.world;
+  world.host(3).kill();
+  world.run_for(1s);
+  world.migrate(0, 1);
+  world.run_for(1s);
+  world.migrate(0, 2);
+  world.run_for(12s);  // the one in between has told it in vain
+
+  world.underlay().cut(world.host(3).endpoint(), world.host(2).endpoint());
+  world.host(3).start();
+  REQUIRE(scene.run_until_up(3, 1, 2s));
+  world.run_for(200ms);
+
+  CHECK(scene.believed_place(3, 0) == 2);
 }
 
 TEST_CASE("sim: a daemon that starts anew finds a VM that came while it was dead, and that says nothing") {

@@ -69,6 +69,28 @@ TEST_CASE("ClaimPusher: a newer claim of the same MAC replaces the older, an old
   CHECK(pusher.outstanding() == 1);
 }
 
+TEST_CASE("ClaimPusher: a peer that may have lost what it was told gets all repetitions once more") {
+  ClaimPusher pusher;
+  CHECK(pusher.push(kStart, kPeer, claim(1)));
+  CHECK(pusher.push(kStart, kOther, claim(1)));
+  std::chrono::milliseconds at{0};
+  for (; at < kDownAfter; at += std::chrono::milliseconds{10}) (void)pusher.take_due(kStart + at);
+
+  pusher.restart(kStart + at, kPeer);
+
+  const std::vector<ClaimPusher::Push> due = pusher.take_due(kStart + at);
+  REQUIRE(due.size() == 1);
+  CHECK(due[0].peer == kPeer);
+  CHECK(pusher.poll_timeout() == kStart + at + kPushIntervals[0]);
+  std::size_t repeated = 0;
+  for (const std::chrono::milliseconds end = at + std::chrono::seconds{40}; at < end;
+       at += std::chrono::milliseconds{10}) {
+    for (const ClaimPusher::Push& push : pusher.take_due(kStart + at)) repeated += push.peer == kPeer ? 1U : 0U;
+  }
+  CHECK(repeated == kPushIntervals.size());
+  CHECK(pusher.outstanding() == 0);
+}
+
 TEST_CASE("ClaimPusher: peers are acknowledged and forgotten separately") {
   ClaimPusher pusher;
   CHECK(pusher.push(kStart, kPeer, claim(1)));
