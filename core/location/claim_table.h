@@ -99,6 +99,17 @@ class ClaimTable {
       if (held.claim.state == ClaimState::Live) visit(held);
     }
   }
+  // Every live claim of this publisher that no other's live claim displaces, by ascending MAC: a `gone` of another may
+  // stand above it.
+  template <typename Visitor>
+  void for_each_of(const NodeKey& owner, Visitor&& visit) const {
+    for (const auto& [mac, entry] : macs_) {
+      const auto own = entry.claims.find(owner);
+      if (own == entry.claims.end() || own->second.claim.state != ClaimState::Live) continue;
+      const bool stands = entry.holder == owner || entry.claims.at(entry.holder).claim.state == ClaimState::Gone;
+      if (stands) visit(own->second);
+    }
+  }
   // MACs that claims are kept for.
   [[nodiscard]] std::size_t size() const { return macs_.size(); }
   // Addresses that claims are kept for; what kClaimTableMax limits.

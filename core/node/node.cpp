@@ -238,10 +238,11 @@ void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
     if (vm.is_forwarding() || vm.is_muted() || vm.is_expected()) continue;
     if (!pusher.push(now.steady, up.peer, vm.claim)) ++counters.pushes_limited;
   }
-  // Should it have started anew: what it claimed before.
+  // Should it have started anew: what it claimed before. Also what another has withdrawn since: the VM may have been
+  // with the peer all the same, and nobody but the peer can ask it.
   std::vector<Bytes> theirs;
-  claims.for_each_live([&](const SignedClaim& claim) {
-    if (node_id_of(claim.claim.owner) == up.peer && theirs.size() < kReturnedClaimsMax) theirs.push_back(claim.encoded);
+  claims.for_each_of(up.certificate->key(), [&](const SignedClaim& claim) {
+    if (theirs.size() < kReturnedClaimsMax) theirs.push_back(claim.encoded);
   });
   for (Bytes& record : theirs) peers.send(now, up.peer, ClaimsMessage{{std::move(record)}});
   process_held_claims(now, up.peer);

@@ -534,6 +534,23 @@ TEST_CASE("sim: a daemon that starts anew finds a VM that came while it was dead
   scene.check_agreement();
 }
 
+TEST_CASE("sim: a daemon that starts anew finds a VM that was claimed elsewhere for a moment, and that says nothing") {
+  Scene scene;
+  World& world = scene.world;
+  world.cancel_migration(0, 1, /*announce=*/true, 400ms);
+  world.run_for(50ms);
+  world.host(0).kill();  // it has yielded, and its bridge's entry for the VM goes with its TAP
+  world.run_for(8s);     // the target's host does not find the VM, and says that it is gone
+  world.host(1).kill();  // it cannot say that once more
+  world.run_for(1s);
+
+  world.host(0).start();
+  world.run_for(5s);
+
+  CHECK(scene.believed_place(0, 0) == 0);
+  CHECK(scene.believed_place(2, 0) == 0);
+}
+
 TEST_CASE(
     "sim: a daemon that starts anew knows the addresses of a VM that says nothing, and asks until somebody tells") {
   Scene scene;

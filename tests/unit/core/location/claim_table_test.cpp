@@ -579,6 +579,25 @@ TEST_CASE("ClaimTable: for_each_live visits every live holder by ascending MAC")
   CHECK(visited == std::vector{kMac, kOtherMac});
 }
 
+TEST_CASE("ClaimTable: for_each_of visits what a publisher claims and no other has, also behind another's `gone`") {
+  Fixture f;
+  const MacAddress withdrawn = mac_of("02:00:00:00:00:09");
+  const MacAddress moved = mac_of("02:00:00:00:00:0a");
+  const SignedClaim held = f.live(f.a, 10);
+  const SignedClaim behind = f.live(f.a, 10, {}, kOtherMac);
+  f.offer(held);
+  f.offer(behind);
+  f.offer(f.gone(f.b, 11, {}, kOtherMac));
+  f.offer(f.gone(f.a, 10, {}, withdrawn));
+  f.offer(f.live(f.a, 10, {}, moved));
+  f.offer(f.live(f.b, 11, {}, moved));
+
+  std::vector<RecordId> visited;
+  f.table.for_each_of(f.a.key(), [&visited](const SignedClaim& claim) { visited.push_back(claim.id); });
+
+  CHECK(visited == std::vector{held.id, behind.id});
+}
+
 // ---- the answers are a function of the set -----------------------------------------------------
 
 TEST_CASE("ClaimTable: answers do not depend on the order, nor on repetitions, of what was offered") {
