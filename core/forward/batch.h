@@ -32,7 +32,8 @@ class DatagramBatch {
     Endpoint to;
     std::size_t size = 0;
     std::uint8_t* data = nullptr;
-    bool alone = false;  // never in one piece with others, for the kernel to cut
+    bool alone = false;     // never in one piece with others, for the kernel to cut
+    std::uint8_t lane = 0;  // … nor with those of other lanes: the kernel of who receives gives a piece to one thread
     [[nodiscard]] BytesView bytes() const { return {data, size}; }
   };
 

@@ -25,6 +25,7 @@
 #include "core/wire/marker.h"
 #include "core/wire/mss_clamp.h"
 #include "core/wire/sealed.h"
+#include "core/wire/shard.h"
 #include "core/wire/superframe.h"
 #include "core/wire/transport.h"
 
@@ -70,7 +71,8 @@ Bytes make_filler() {
 }  // namespace
 
 struct Forwarder::Impl {
-  explicit Impl(const ForwarderConfig& forwarder_config) : config(forwarder_config) { ROVE_CHECK(config.lane != 0); }
+  explicit Impl(const ForwarderConfig& forwarder_config)
+      : config(forwarder_config), heard_vms(config.heard_vms ? config.heard_vms : std::make_shared<HeardVms>()) {}
 
   // ---- results that are no delivery -------------------------------------------------------------
 
@@ -126,7 +128,7 @@ struct Forwarder::Impl {
     const bool large = offload.segment_size != 0;
     const Result<FrameInfo> info = parse_frame(frame, large ? kSuperframeSizeMax : kFrameSizeMax);
     if (!info) return drop(DropReason::BadFrame);
-    vm_silence.handle_heard(info->source);
+    heard_vms->note(now, info->source);
     if (large) return handle_superframe(now, frame, *info, offload.segment_size, out);
     const bool needs_checksum = offload.needs_checksum && !complete_unusual_checksum(frame, *info, offload);
     if (WorkerSession* session = find_direct(now, *info)) {
@@ -191,7 +193,7 @@ struct Forwarder::Impl {
 
   void note_sent(TimePoint now, WorkerSession& session, const MacAddress& destination) {
     if (routes_used.admit(now, destination)) notify(RouteUsed{destination});
-    if (session.budget().silence().handle_sent(now)) notify(PeerSilent{session.peer()});
+    if (session.budget().silence().handle_sent(now, session.heard().last())) notify(PeerSilent{session.peer()});
   }
 
   // A frame from the TAP with a complete checksum.
@@ -269,17 +271,18 @@ struct Forwarder::Impl {
     const WorkerSession::Opened opened = session.open(header, datagram);
     if (opened.drop) return drop(*opened.drop);
     ++counters.datagrams_opened;
-    session.budget().silence().handle_heard();
+    session.heard().note(now);
     if (session.take_heard(now, from)) notify(SessionHeard{session.local_index(), from});
 
+    const unsigned shard = shard_of_lane(header.counter.lane);
     if (header.flags == kFlagMarker) {
       session.traffic().count_received(0, datagram.size());
       out.end_join();  // it may change what waits
-      return handle_marker(now, session, opened.plaintext, relay);
+      return handle_marker(now, session, shard, opened.plaintext, relay);
     }
     if ((header.flags & kFlagPacked) == 0) {
       session.traffic().count_received(1, datagram.size());
-      return handle_inner(now, session, header.flags, opened.plaintext, out, relay);
+      return handle_inner(now, session, shard, header.flags, opened.plaintext, out, relay);
     }
     const Result<PackedFrames> frames = PackedFrames::parse(opened.plaintext);
     if (!frames) return drop(DropReason::Malformed);
@@ -288,15 +291,17 @@ struct Forwarder::Impl {
       const std::size_t at = static_cast<std::size_t>(packed.frame.data() - opened.plaintext.data());
       const std::uint8_t flags = static_cast<std::uint8_t>((header.flags & (kFlagForwarded | kFlagHopsMask)) |
                                                            (packed.needs_checksum ? kFlagNeedsChecksum : 0));
-      handle_inner(now, session, flags, opened.plaintext.subspan(at, packed.frame.size()), out, relay);
+      handle_inner(now, session, shard, flags, opened.plaintext.subspan(at, packed.frame.size()), out, relay);
       ++count;
     }
     session.traffic().count_received(count, datagram.size());
   }
 
   // One frame of an opened datagram: what a receiver demands of it (docs/protocol.md §2), in that order.
-  void handle_inner(TimePoint now, WorkerSession& session, std::uint8_t flags, MutableBytes frame, FrameBatch& out,
-                    DatagramBatch& relay) {
+  void handle_inner(TimePoint now, WorkerSession& session, unsigned shard, std::uint8_t flags, MutableBytes frame,
+                    FrameBatch& out, DatagramBatch& relay) {
+    if (frame.size() < kEthernetHeaderSize) return drop(DropReason::BadFrame);
+    if (shard_of_frame(frame) != shard) return drop(DropReason::BadLane);
     // One that continues the frame before it has that one's addresses, which have been looked at.
     if (is_joinable(flags) && out.append(session.local_index(), frame)) {
       ++counters.frames_joined;
@@ -342,7 +347,9 @@ struct Forwarder::Impl {
     if (is_joinable(flags) && destination != nullptr && !holds.concerns(*destination) && !destination->detoured) {
       open_join(session, frame, *info, out);
     }
-    if (destination != nullptr && vm_silence.handle_sent(now, info->destination)) notify(VmSilent{info->destination});
+    if (destination != nullptr && vm_silence.handle_sent(now, info->destination, heard_vms->last(info->destination))) {
+      notify(VmSilent{info->destination});
+    }
   }
 
   // The old host of a VM that has come sends what there is for it.
@@ -551,9 +558,10 @@ struct Forwarder::Impl {
     return frame;
   }
 
-  void handle_marker(TimePoint now, WorkerSession& session, BytesView plaintext, DatagramBatch& relay) {
+  void handle_marker(TimePoint now, WorkerSession& session, unsigned shard, BytesView plaintext, DatagramBatch& relay) {
     const Result<Marker> marker = decode_marker(plaintext);
     if (!marker) return drop(DropReason::Malformed);
+    if (shard_of(marker->vm) != shard) return drop(DropReason::BadLane);
     const VmView* vm = find_vm(marker->vm);
     if (vm == nullptr) return drop(DropReason::BadMarker);
     const bool local = vm->place == VmView::Place::Local;
@@ -617,7 +625,7 @@ struct Forwarder::Impl {
   void send_marker(TimePoint now, const NodeId& peer, const Marker& marker, DatagramBatch& out) {
     WorkerSession* session = sessions.find_current(now, peer);
     if (session == nullptr) return drop(DropReason::NoSession);
-    if (!sealer.seal_marker(*session, encode_marker(marker), out)) drop(DropReason::NoSession);
+    if (!sealer.seal_marker(*session, marker, out)) drop(DropReason::NoSession);
   }
 
   // ---- from the control thread ------------------------------------------------------------------
@@ -672,9 +680,10 @@ struct Forwarder::Impl {
   LateCopies late_copies;
   FloodedFrames flooded;
   std::deque<Released> homebound;
-  SessionTable sessions{config.lane};
+  SessionTable sessions{config.worker};
   WorkerSession* receiving = nullptr;  // whose datagram is being handled
   std::shared_ptr<const Snapshot> snapshot = std::make_shared<const Snapshot>();
+  const std::shared_ptr<HeardVms> heard_vms;
   VmSilence vm_silence;
   Throttle<MacAddress> routes_used{kRouteUsedPeriod, kRouteUsedMax};
   Throttle<MacAddress> takeovers_forwarded{kTakeoverFramePeriod, kTakeoverFramesMax};

@@ -14,14 +14,16 @@
 #include "core/base/time.h"
 #include "core/forward/batch.h"
 #include "core/forward/counters.h"
-#include "core/forward/lane_counter.h"
+#include "core/forward/heard.h"
 #include "core/forward/snapshot.h"
 #include "core/forward/worker_messages.h"
 
 namespace rove {
 
 struct ForwarderConfig {
-  std::uint8_t lane = 1;  // 1–255; one per worker
+  unsigned worker = 0;  // its number, less than kShards (core/wire/shard.h)
+  // Which VMs of this host talk, as all its workers know it; nullptr: there is one worker.
+  std::shared_ptr<HeardVms> heard_vms{};
   // Events waiting for the control thread; half of them may be frames, half control and sealed datagrams. Further
   // frames and datagrams count as DropReason::EventsFull, further notices as events_dropped.
   std::size_t events_max = 4096;
@@ -41,7 +43,8 @@ struct TapOffload {
   bool operator==(const TapOffload&) const = default;
 };
 
-// One worker thread. Allocates in handle_command() and for events only: a data frame that is forwarded,
+// One worker thread. With several on a host each is handed the frames and datagrams of shards of its own, in both
+// directions (WorkerPool). Allocates in handle_command() and for events only: a data frame that is forwarded,
 // either way, costs no allocation.
 class Forwarder {
  public:

@@ -12,14 +12,15 @@
 #include "core/forward/session_table.h"
 #include "core/wire/ethernet.h"
 #include "core/wire/frame_pack.h"
+#include "core/wire/marker.h"
 #include "core/wire/superframe.h"
 
 namespace rove {
 
 // One worker. Borrows queue and counters. Allocates nothing but notices.
 //
-// A small frame waits for others to the same peer until flush(), which its owner calls before it lets go of the batch:
-// so none is delayed, and none is overtaken, as everything else that is sealed flushes first.
+// A small frame waits for others of its shard to the same peer until flush(), which its owner calls before it lets go
+// of the batch: so none is delayed, and none is overtaken, as everything else that is sealed flushes first.
 class FrameSealer {
  public:
   FrameSealer(bool packs, EventQueue& events, ForwarderCounters& counters)
@@ -32,7 +33,7 @@ class FrameSealer {
   // and seal() are behind all that was given before.
   [[nodiscard]] bool seal(WorkerSession& session, std::uint8_t flags, BytesView frame, const FrameInfo& info,
                           DatagramBatch& out);
-  [[nodiscard]] bool seal_marker(WorkerSession& session, BytesView marker, DatagramBatch& out);
+  [[nodiscard]] bool seal_marker(WorkerSession& session, const Marker& marker, DatagramBatch& out);
   // As seal(), but a small frame may wait for flush().
   [[nodiscard]] bool seal_or_pack(WorkerSession& session, bool needs_checksum, BytesView frame, const FrameInfo& info,
                                   DatagramBatch& out);
@@ -46,8 +47,8 @@ class FrameSealer {
  private:
   // `plaintext`, with so many frames in it, may lie where it will be sealed: kHeaderSize behind the start of out's next
   // slot.
-  [[nodiscard]] bool seal_plaintext(WorkerSession& session, std::uint8_t flags, std::uint8_t index, BytesView plaintext,
-                                    std::size_t frames, DatagramBatch& out);
+  [[nodiscard]] bool seal_plaintext(WorkerSession& session, unsigned shard, std::uint8_t flags, std::uint8_t index,
+                                    BytesView plaintext, std::size_t frames, DatagramBatch& out);
   // Into a pack, no more than a full-sized frame takes (with a VLAN tag): what fits the path by itself fits it packed.
   [[nodiscard]] std::size_t pack_size_max() const { return inner_mtu_ + kEthernetHeaderSize + 4; }
 
@@ -57,6 +58,7 @@ class FrameSealer {
   std::size_t inner_mtu_ = 0;
 
   WorkerSession* packing_ = nullptr;  // whose frames wait; nullptr: none do
+  unsigned packing_shard_ = 0;        // of all of them
   std::array<std::uint8_t, kFrameSizeMax> pack_{};
   std::size_t pack_size_ = 0;
   std::size_t pack_frames_ = 0;

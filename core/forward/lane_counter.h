@@ -12,7 +12,8 @@ inline constexpr std::uint64_t kRekeyHeadroom = std::uint64_t{1} << 28;
 
 class LaneCounter {
  public:
-  explicit LaneCounter(std::uint64_t next = 0) : next_(next) {}
+  LaneCounter() = default;
+  explicit LaneCounter(std::uint64_t next) : next_(next) {}
 
   // nullopt when the lane is used up.
   [[nodiscard]] std::optional<std::uint64_t> take() {
@@ -26,7 +27,7 @@ class LaneCounter {
   }
 
  private:
-  std::uint64_t next_;
+  std::uint64_t next_ = 0;
   bool worn_reported_ = false;
 };
 

@@ -1,9 +1,14 @@
-// What the packet path carried to and from one peer.
+// What the packet path carried to and from one peer, and whether that peer speaks.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+
+#include "core/base/time.h"
+#include "core/forward/heard.h"
+#include "core/wire/shard.h"
 
 namespace rove {
 
@@ -18,10 +23,8 @@ struct PeerTrafficCounts {
   bool operator==(const PeerTrafficCounts&) const = default;
 };
 
-// Outlives the sessions with the peer: its owner is the control thread's Peer. One worker adds, once for each datagram;
-// the control thread reads whenever an operator asks, each number by itself. It is shared because a message that told
-// the same would be one for each peer and second, for nobody most of the time.
-class PeerTraffic {
+// One worker's part: it adds, once for each datagram. On a cache line of its own.
+class alignas(64) PeerTrafficMeter {
  public:
   void count_sent(std::size_t frames, std::size_t octets) {
     add(frames_out_, frames);
@@ -33,12 +36,12 @@ class PeerTraffic {
   }
   void count_dropped() { add(drops_in_, 1); }
 
-  [[nodiscard]] PeerTrafficCounts counts() const {
-    return {.frames_out = frames_out_.load(std::memory_order_relaxed),
-            .octets_out = octets_out_.load(std::memory_order_relaxed),
-            .frames_in = frames_in_.load(std::memory_order_relaxed),
-            .octets_in = octets_in_.load(std::memory_order_relaxed),
-            .drops_in = drops_in_.load(std::memory_order_relaxed)};
+  void add_to(PeerTrafficCounts& counts) const {
+    counts.frames_out += frames_out_.load(std::memory_order_relaxed);
+    counts.octets_out += octets_out_.load(std::memory_order_relaxed);
+    counts.frames_in += frames_in_.load(std::memory_order_relaxed);
+    counts.octets_in += octets_in_.load(std::memory_order_relaxed);
+    counts.drops_in += drops_in_.load(std::memory_order_relaxed);
   }
 
  private:
@@ -54,6 +57,27 @@ class PeerTraffic {
   Counter frames_in_{0};
   Counter octets_in_{0};
   Counter drops_in_{0};
+};
+
+// Outlives the sessions with the peer: its owner is the control thread's Peer. The control thread reads whenever an
+// operator asks, each number by itself. It is shared because a message that told the same would be one for each peer
+// and second, for nobody most of the time.
+class PeerTraffic {
+ public:
+  // The worker's with this number, less than kShards.
+  [[nodiscard]] PeerTrafficMeter& meter(unsigned worker) { return meters_.at(worker); }
+  // When any worker heard the peer last.
+  [[nodiscard]] Heard& heard() { return heard_; }
+
+  [[nodiscard]] PeerTrafficCounts counts() const {
+    PeerTrafficCounts counts;
+    for (const PeerTrafficMeter& meter : meters_) meter.add_to(counts);
+    return counts;
+  }
+
+ private:
+  std::array<PeerTrafficMeter, kShards> meters_{};
+  Heard heard_;
 };
 
 }  // namespace rove

@@ -17,7 +17,7 @@ bool PeerBudget::take_unproven(TimePoint now) {
   return true;
 }
 
-WorkerSession::WorkerSession(const SessionView& view, std::uint8_t lane, PeerBudget& budget)
+WorkerSession::WorkerSession(const SessionView& view, unsigned worker, PeerBudget& budget)
     : peer_(view.peer),
       local_index_(view.local_index),
       remote_index_(view.remote_index),
@@ -28,7 +28,9 @@ WorkerSession::WorkerSession(const SessionView& view, std::uint8_t lane, PeerBud
       traffic_(view.traffic ? view.traffic : std::make_shared<PeerTraffic>()),
       sealing_(view.algorithm, *view.seal_key),
       opening_(view.algorithm, *view.open_key),
-      lane_(lane) {}
+      worker_(worker) {
+  ROVE_CHECK(worker < kShards);
+}
 
 void WorkerSession::handle_view(const SessionView& view) {
   ROVE_CHECK(view.peer == peer_ && view.local_index == local_index_ && view.remote_index == remote_index_);
@@ -37,14 +39,15 @@ void WorkerSession::handle_view(const SessionView& view) {
   expires_ = view.expires;
 }
 
-bool WorkerSession::seal(std::uint8_t flags, std::uint8_t index, BytesView plaintext, std::uint8_t* to) {
-  const std::optional<std::uint64_t> count = sent_.take();
+bool WorkerSession::seal(unsigned shard, std::uint8_t flags, std::uint8_t index, BytesView plaintext,
+                         std::uint8_t* to) {
+  const std::optional<std::uint64_t> count = sent_.at(shard).take();
   if (!count) return false;
   const Header header{.type = DatagramType::Data,
                       .flags = flags,
                       .index = index,
                       .receiver = remote_index_,
-                      .counter = {.lane = lane_, .count = *count}};
+                      .counter = {.lane = lane_of(shard), .count = *count}};
   store_header(to, header);
   sealing_.seal(header.counter.value(), {to, kHeaderSize}, plaintext, to + kHeaderSize);
   return true;
@@ -126,7 +129,7 @@ WorkerSession& SessionTable::adopt(const SessionView& view) {
   ROVE_CHECK(view.seal_key != nullptr && view.open_key != nullptr);
   std::unique_ptr<PeerBudget>& budget = budgets_[view.peer];
   if (!budget) budget = std::make_unique<PeerBudget>();
-  return *sessions_.emplace(view.serial, std::make_unique<WorkerSession>(view, lane_, *budget)).first->second;
+  return *sessions_.emplace(view.serial, std::make_unique<WorkerSession>(view, worker_, *budget)).first->second;
 }
 
 }  // namespace rove

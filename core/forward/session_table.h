@@ -1,6 +1,7 @@
-// The sessions of one worker: keys set up, this lane's counter, replay windows, throttles. Fed by snapshots.
+// The sessions of one worker: keys set up, its lanes' counters, replay windows, throttles. Fed by snapshots.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -23,14 +24,14 @@
 #include "core/forward/throttle.h"
 #include "core/wire/header.h"
 #include "core/wire/replay_window.h"
+#include "core/wire/shard.h"
 
 namespace rove {
 
-// Replay windows of a session, 1 KiB each: the sending threads of a large host. Datagrams of further lanes are
-// dropped (bad_lane).
+// Replay windows of a session, 1 KiB each. Datagrams of further lanes are dropped (bad_lane).
 inline constexpr std::size_t kLanesPerSessionMax = 16;
 
-// What a peer may cost the control thread, and whether it still speaks, over all its sessions.
+// What a peer may cost the control thread, and whether it answers, over all its sessions.
 class PeerBudget {
  public:
   // Frames with an unproven source, per period: as many as the control thread holds for one question
@@ -59,7 +60,8 @@ class WorkerSession {
   static constexpr std::chrono::seconds kHeardPeriod{1};
   static constexpr std::chrono::milliseconds kHeardChangePeriod{10};
 
-  WorkerSession(const SessionView& view, std::uint8_t lane, PeerBudget& budget);
+  // `worker`: whose it is, by number.
+  WorkerSession(const SessionView& view, unsigned worker, PeerBudget& budget);
 
   // A later snapshot's view of the same serial: the addresses may have changed.
   void handle_view(const SessionView& view);
@@ -72,13 +74,15 @@ class WorkerSession {
   [[nodiscard]] TimePoint expires() const { return expires_; }
   [[nodiscard]] bool is_expired(TimePoint now) const { return now >= expires_; }
   [[nodiscard]] PeerBudget& budget() { return budget_; }
-  [[nodiscard]] PeerTraffic& traffic() { return *traffic_; }
+  [[nodiscard]] PeerTrafficMeter& traffic() { return traffic_->meter(worker_); }
+  [[nodiscard]] Heard& heard() { return traffic_->heard(); }
 
   // Writes header, ciphertext and tag, plaintext.size() + kDataOverhead octets; `plaintext` may lie at to +
-  // kHeaderSize. False when the lane is used up.
-  [[nodiscard]] bool seal(std::uint8_t flags, std::uint8_t index, BytesView plaintext, std::uint8_t* to);
-  // True once, when this lane nears its end.
-  [[nodiscard]] bool take_worn() { return sent_.take_worn(); }
+  // kHeaderSize. `shard`: what the plaintext is of, one of this worker's. False when its lane is used up.
+  [[nodiscard]] bool seal(unsigned shard, std::uint8_t flags, std::uint8_t index, BytesView plaintext,
+                          std::uint8_t* to);
+  // True once, when this shard's lane nears its end.
+  [[nodiscard]] bool take_worn(unsigned shard) { return sent_.at(shard).take_worn(); }
 
   struct Opened {
     MutableBytes plaintext;  // lies in the datagram
@@ -108,8 +112,8 @@ class WorkerSession {
 
   Aead sealing_;
   Aead opening_;
-  std::uint8_t lane_;
-  LaneCounter sent_;
+  unsigned worker_;
+  std::array<LaneCounter, kShards> sent_{};  // of the worker's own shards
   std::vector<Lane> lanes_;
 
   std::optional<Endpoint> heard_from_;
@@ -121,7 +125,7 @@ class WorkerSession {
 // and is ROVE_CHECKed.
 class SessionTable {
  public:
-  explicit SessionTable(std::uint8_t lane) : lane_(lane) {}
+  explicit SessionTable(unsigned worker) : worker_(worker) {}
 
   // Takes over the sessions of `snapshot`: sets up new ones, keeps those that it has, drops the others.
   void handle_snapshot(TimePoint now, const Snapshot& snapshot);
@@ -133,7 +137,7 @@ class SessionTable {
  private:
   WorkerSession& adopt(const SessionView& view);
 
-  std::uint8_t lane_;
+  unsigned worker_;
   std::unordered_map<NodeId, std::unique_ptr<PeerBudget>> budgets_;
   std::unordered_map<std::uint64_t, std::unique_ptr<WorkerSession>> sessions_;  // by serial
   std::unordered_map<SessionIndex, WorkerSession*> by_index_;

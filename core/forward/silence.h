@@ -17,15 +17,13 @@ inline constexpr std::chrono::milliseconds kSilentAfter{100};
 // Told again while it lasts.
 inline constexpr std::chrono::milliseconds kSilentAgain{250};
 
-// One party: a VM of this host, or a peer.
+// One party: a VM of this host, or a peer, as one worker sends to it.
 class Silence {
  public:
-  void handle_heard() { since_.reset(); }
-
-  // Something was sent there. True when nothing was heard for kSilentAfter while more was sent; then again every
-  // kSilentAgain.
-  [[nodiscard]] bool handle_sent(TimePoint now) {
-    if (!since_) {
+  // Something was sent there; `heard` is when it was heard last, by any worker. True when nothing was for kSilentAfter
+  // while more was sent; then again every kSilentAgain.
+  [[nodiscard]] bool handle_sent(TimePoint now, TimePoint heard) {
+    if (!since_ || heard >= *since_) {
       since_ = now;
       tell_at_ = now + kSilentAfter;
     }
@@ -39,19 +37,14 @@ class Silence {
   TimePoint tell_at_{};
 };
 
-// The VMs of this host, without allocation. Two whose MACs share a place displace each other: then silence is noticed
-// later, or not while both are sent to in turn, and never wrongly.
+// The VMs of this host that one worker sends to, without allocation. Two whose MACs share a place displace each other:
+// then silence is noticed later, or not while both are sent to in turn, and never wrongly.
 class VmSilence {
  public:
-  void handle_heard(const MacAddress& vm) {
-    Entry& entry = entry_of(vm);
-    if (entry.vm == vm) entry.silence.handle_heard();
-  }
-
-  [[nodiscard]] bool handle_sent(TimePoint now, const MacAddress& vm) {
+  [[nodiscard]] bool handle_sent(TimePoint now, const MacAddress& vm, TimePoint heard) {
     Entry& entry = entry_of(vm);
     if (entry.vm != vm) entry = {vm, {}};
-    return entry.silence.handle_sent(now);
+    return entry.silence.handle_sent(now, heard);
   }
 
  private:

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/forward/forwarder.h"
+#include "core/forward/lane_counter.h"
 
 namespace rove {
 

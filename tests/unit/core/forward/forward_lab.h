@@ -1,6 +1,7 @@
 // Forwarders with snapshots made by hand, joined by sessions, for the tests of this folder.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -11,8 +12,10 @@
 #include <vector>
 
 #include "core/forward/forwarder.h"
+#include "core/wire/ethernet.h"
 #include "core/wire/frame_pack.h"
 #include "core/wire/header.h"
+#include "core/wire/shard.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/test_frames.h"
 
@@ -83,6 +86,12 @@ struct Host {
   Bytes taken;
   Bytes received;
 };
+
+// Another MAC of the same shard.
+inline MacAddress beside(MacAddress mac) {
+  mac.octets[2] ^= 0x40;
+  return mac;
+}
 
 // The two views of one session, the first's and the second's.
 struct SessionPair {
@@ -172,7 +181,17 @@ struct Pair {
     return datagram;
   }
   [[nodiscard]] Bytes forged(std::uint8_t flags, BytesView plaintext) {
-    return forged(flags, plaintext, {.lane = 200, .count = forged_++});
+    return forged(flags, plaintext, {.lane = other_lane(shard_in(flags, plaintext), 24), .count = forged_++});
+  }
+  // Another lane of the same shard; the 0th is the one that forwarders use.
+  [[nodiscard]] static std::uint8_t other_lane(unsigned shard, unsigned number) {
+    return static_cast<std::uint8_t>(lane_of(shard) + number * kShards);
+  }
+  [[nodiscard]] static unsigned shard_in(std::uint8_t flags, BytesView plaintext) {
+    if ((flags & kFlagPacked) != 0) plaintext = plaintext.subspan(std::min(plaintext.size(), kPackedFrameOverhead));
+    if (plaintext.size() < kEthernetHeaderSize) return 0;
+    return (flags & kFlagMarker) != 0 ? shard_of_octets(plaintext[4], plaintext[5], plaintext[6])
+                                      : shard_of_frame(plaintext);
   }
 
   const MacAddress vm_a = mac_of("02:00:5e:10:00:0a");
@@ -185,6 +204,7 @@ struct Pair {
   Host a;
   Host b;
   SessionPair session;
+  const unsigned shard = shard_of(vm_b);  // of frames from a to b
   std::uint64_t forged_ = 0;
 };
 

@@ -115,7 +115,10 @@ TEST_CASE("Forwarder: packed frames are sorted into those for here and those to 
   Bytes buffer(1400);
   FramePacker packer{buffer};
   REQUIRE(packer.append(m.frame("gone"), true));
-  REQUIRE(packer.append(ipv4_frame(MacAddress::broadcast(), m.vm_a, m.ip_a, m.ip_b, Bytes(8)), false));
+  const MacAddress source = beside(m.vm_b);  // a broadcast is of its source's shard
+  m.b.snapshot.vms[source] = remote_vm(m.a, {m.ip_a});
+  m.b.publish();
+  REQUIRE(packer.append(ipv4_frame(MacAddress::broadcast(), source, m.ip_a, m.ip_b, Bytes(8)), false));
   REQUIRE(packer.append(m.frame("gone too"), false));
 
   m.b.take_datagram(m.a.endpoint, m.forged(kFlagPacked, packer.plaintext()));

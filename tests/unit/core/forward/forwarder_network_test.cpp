@@ -52,13 +52,30 @@ TEST_CASE("Forwarder: data on lane 0 is refused, and more lanes than a session m
   lane_0[kLaneAt] = 0;
   check_dropped(pair.b, pair.a.endpoint, lane_0, DropReason::BadLane);
 
-  for (std::uint8_t lane = 1; lane <= 16; ++lane) {
-    pair.b.take_datagram(pair.a.endpoint, pair.forged(0, pair.frame(), {lane, 0}));
+  const auto lane = [&](unsigned number) { return Pair::other_lane(pair.shard, number); };
+  for (unsigned number = 0; number < 16; ++number) {
+    pair.b.take_datagram(pair.a.endpoint, pair.forged(0, pair.frame(), {lane(number), 0}));
     CHECK(pair.b.delivered.frames().size() == 1);
   }
-  check_dropped(pair.b, pair.a.endpoint, pair.forged(0, pair.frame(), {17, 0}), DropReason::BadLane);
-  pair.b.take_datagram(pair.a.endpoint, pair.forged(0, pair.frame(), {16, 1}));
+  check_dropped(pair.b, pair.a.endpoint, pair.forged(0, pair.frame(), {lane(16), 0}), DropReason::BadLane);
+  pair.b.take_datagram(pair.a.endpoint, pair.forged(0, pair.frame(), {lane(15), 1}));
   CHECK(pair.b.delivered.frames().size() == 1);
+}
+
+TEST_CASE("Forwarder: a frame or a marker on a lane of another shard is refused: another thread may have its VM") {
+  Pair pair;
+  for (unsigned other = 0; other < kShards; ++other) {
+    const Bytes datagram = pair.forged(0, pair.frame(), {lane_of(other), 0});
+    if (other == pair.shard) {
+      pair.b.take_datagram(pair.a.endpoint, datagram);
+      CHECK(pair.b.delivered.frames().size() == 1);
+    } else {
+      check_dropped(pair.b, pair.a.endpoint, datagram, DropReason::BadLane);
+    }
+  }
+  const Bytes marker = encode_marker({MarkerKind::ReplayEnd, pair.vm_b, pair.a.id});
+  check_dropped(pair.b, pair.a.endpoint, pair.forged(kFlagMarker, marker, {lane_of(pair.shard + 1), 7}),
+                DropReason::BadLane);
 }
 
 TEST_CASE("Forwarder: a lane costs nothing before a datagram of it verified") {
@@ -68,7 +85,7 @@ TEST_CASE("Forwarder: a lane costs nothing before a datagram of it verified") {
     forged.back() ^= 1;
     check_dropped(pair.b, pair.a.endpoint, forged, DropReason::Undecryptable);
   }
-  pair.b.take_datagram(pair.a.endpoint, pair.forged(0, pair.frame(), {255, 0}));
+  pair.b.take_datagram(pair.a.endpoint, pair.forged(0, pair.frame(), {Pair::other_lane(pair.shard, 30), 0}));
   CHECK(pair.b.delivered.frames().size() == 1);
 }
 
@@ -144,10 +161,12 @@ TEST_CASE("Forwarder: a datagram is accepted once, from whatever address it come
 
 TEST_CASE("Forwarder: lanes have replay windows of their own, and old counters of each are refused") {
   Pair pair;
-  const Bytes low = pair.forged(0, pair.frame(), {5, 0});
-  const Bytes in_window = pair.forged(0, pair.frame(), {5, 1});
-  pair.b.take_datagram(pair.a.endpoint, pair.forged(0, pair.frame(), {5, ReplayWindow::kSize}));
-  pair.b.take_datagram(pair.a.endpoint, pair.forged(0, pair.frame(), {6, 0}));
+  const std::uint8_t one = Pair::other_lane(pair.shard, 5);
+  const std::uint8_t other = Pair::other_lane(pair.shard, 6);
+  const Bytes low = pair.forged(0, pair.frame(), {one, 0});
+  const Bytes in_window = pair.forged(0, pair.frame(), {one, 1});
+  pair.b.take_datagram(pair.a.endpoint, pair.forged(0, pair.frame(), {one, ReplayWindow::kSize}));
+  pair.b.take_datagram(pair.a.endpoint, pair.forged(0, pair.frame(), {other, 0}));
   CHECK(pair.b.delivered.frames().size() == 1);
 
   check_dropped(pair.b, pair.a.endpoint, low, DropReason::Replayed);
@@ -293,7 +312,7 @@ TEST_CASE("Forwarder: control and sealed datagrams of impossible sizes are malfo
 
 TEST_CASE("Forwarder: a flood of strangers' datagrams leaves room for the guests' frames") {
   Pair pair;
-  Host host{9, {.lane = 1, .events_max = 8}};
+  Host host{9, {.events_max = 8}};
   Bytes sealed(100);
   sealed[0] = 3;
   for (int i = 0; i < 10; ++i) host.take_datagram(pair.a.endpoint, sealed);
@@ -306,7 +325,7 @@ TEST_CASE("Forwarder: a flood of strangers' datagrams leaves room for the guests
 
 TEST_CASE("Forwarder: notices that find the queue full are counted") {
   Pair pair;
-  Host host{9, {.lane = 1, .events_max = 0}};
+  Host host{9, {.events_max = 0}};
   host.take_datagram(pair.a.endpoint, pair.sealed(pair.frame()));
 
   CHECK(host.forwarder.counters().events_dropped == 1);

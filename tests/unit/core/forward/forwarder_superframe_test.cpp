@@ -13,7 +13,7 @@
 namespace rove {
 namespace {
 
-constexpr ForwarderConfig kAll{.packs = true, .joins_tcp = true, .joins_udp = true};
+const ForwarderConfig kAll{.packs = true, .joins_tcp = true, .joins_udp = true};
 
 // Two hosts whose TAPs do all of it. Unlike Host's, datagrams of one batch stay until the next one.
 struct Lab : Pair {

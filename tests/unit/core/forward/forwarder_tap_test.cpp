@@ -152,7 +152,7 @@ TEST_CASE("Forwarder: use of a route is told once per VM and 5 s") {
 
 TEST_CASE("Forwarder: punted frames beyond half of the queue are dropped and counted") {
   Pair pair;
-  Host host{9, {.lane = 1, .events_max = 8}};
+  Host host{9, {.events_max = 8}};
   for (int i = 0; i < 6; ++i) host.take_frame(pair.frame());
 
   CHECK(host.forwarder.counters().frames_punted == 4);

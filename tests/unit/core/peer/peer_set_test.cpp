@@ -136,12 +136,13 @@ TEST_CASE("PeerSet: what the packet path counts of a peer outlives its sessions"
   lab.run(1s);
   const auto counted = a.snapshot().sessions.begin()->second.traffic;
   REQUIRE(counted != nullptr);
-  counted->count_sent(2, 300);
+  counted->meter(0).count_sent(2, 300);
+  counted->meter(3).count_sent(1, 50);
 
   lab.run(150s);  // at least one renewal
 
   CHECK(a.peers().find_peer(b.id())->handshakes > 1);
-  CHECK(a.peers().find_peer(b.id())->traffic == PeerTrafficCounts{.frames_out = 2, .octets_out = 300});
+  CHECK(a.peers().find_peer(b.id())->traffic == PeerTrafficCounts{.frames_out = 3, .octets_out = 350});
   for (const auto& [index, view] : a.snapshot().sessions) CHECK(view.traffic == counted);
 }
 
