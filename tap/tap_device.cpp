@@ -15,7 +15,9 @@
 
 #include "core/base/check.h"
 #include "core/forward/batch.h"
+#include "core/wire/shard.h"
 #include "tap/links.h"
+#include "tap/steering.h"
 #include "tap/system_random.h"
 #include "tap/vnet_header.h"
 
@@ -58,10 +60,11 @@ FileDescriptor open_tun() {
                          : kPrivileges);
 }
 
-void create_tap(int fd, const std::string& name) {
+// Creates the device, or attaches a further queue to it.
+void attach_queue(int fd, const std::string& name, bool one_of_several) {
   ifreq request{};
   std::copy(name.begin(), name.end(), request.ifr_name);
-  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (one_of_several ? IFF_MULTI_QUEUE : 0));
   if (ioctl(fd, TUNSETIFF, &request) == 0) return;
   const int error = errno;
   const std::string attempt = "create the TAP device " + name;
@@ -126,6 +129,22 @@ Bridge prepare_bridge(const std::string& name, std::size_t mtu, Random& random) 
   return {*existing, false};
 }
 
+// Without steering there is one: the kernel would spread frames by its own idea of a flow.
+void add_queues(TapDevice& device, const TapOptions& options) {
+  if (options.queues == 1) return;
+  try {
+    steer_frames(device.queue.fd(), options.queues);
+  } catch (const std::system_error& error) {
+    device.queues_problem = error.what();
+    return;
+  }
+  for (unsigned i = 1; i < options.queues; ++i) {
+    FileDescriptor fd = open_tun();
+    attach_queue(fd.get(), options.name, /*one_of_several=*/true);
+    device.more_queues.emplace_back(std::move(fd), device.queue.offloads());
+  }
+}
+
 }  // namespace
 
 TapQueue::Frame TapQueue::read(MutableBytes buffer) {
@@ -171,11 +190,13 @@ TapDevice open_tap(const TapOptions& options, Random& random) {
     throw std::runtime_error("mtu " + std::to_string(options.mtu) + ": must be " + std::to_string(kTapMtuMin) + " to " +
                              std::to_string(kTapMtuMax));
   }
+  ROVE_CHECK(options.queues >= 1 && options.queues <= kShards);
   FileDescriptor fd = open_tun();
-  create_tap(fd.get(), options.name);
+  attach_queue(fd.get(), options.name, options.queues > 1);
   set_vnet_header_size(fd.get(), options.name);
   const TapOffloads offloads = set_offloads(fd.get(), options.name, options.offloads);
-  TapDevice device{TapQueue{std::move(fd), offloads}, 0, {}, {}, 0, {}, false};
+  TapDevice device{.queue = TapQueue{std::move(fd), offloads}};
+  add_queues(device, options);
   const auto link = find_link(options.name);
   if (!link) throw std::system_error(ENODEV, std::generic_category(), "find the TAP device " + options.name);
   device.ifindex = link->ifindex;

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/base/address.h"
 #include "core/base/bytes.h"
@@ -53,20 +54,24 @@ struct TapOptions {
   std::string bridge;  // attach to this bridge (created when it does not exist); empty: none
   // Those of them that the kernel has; what it has not is left out, which TapQueue::offloads() tells.
   TapOffloads offloads{};
+  // One for each worker, with frames steered by shard (tap/steering.h), 1 to kShards.
+  unsigned queues = 1;
 };
 
 // The open device. Created at start, gone when it is destroyed (together with its queue). A bridge that was created
 // stays: VMs may be in it.
 struct TapDevice {
   TapQueue queue;
+  std::vector<TapQueue> more_queues{};  // with more than one worker: the second's and so on
   unsigned ifindex = 0;
-  MacAddress mac;
+  MacAddress mac{};
   // What VMs are asked from. Not `mac`: a bridge hands frames for a port's own address to the host's IP stack, and not
   // out of the port; for any other it learns from the question that it is behind the TAP.
-  MacAddress probe_mac;
+  MacAddress probe_mac{};
   unsigned bridge_ifindex = 0;  // 0: none
-  MacAddress bridge_mac;
+  MacAddress bridge_mac{};
   bool bridge_created = false;
+  std::string queues_problem{};  // why there is one queue although more were wanted; empty: there are as many as wanted
 };
 
 // Largest MTU of a TAP: its frames, with a VLAN tag, still fit kFrameSizeMax. Smallest: what IPv6 demands.

@@ -15,6 +15,7 @@
 #include <system_error>
 #include <vector>
 
+#include "core/wire/shard.h"
 #include "tap/underlay_address.h"
 
 namespace rove {
@@ -69,6 +70,10 @@ bool is_without_segmentation(int error) {
 }
 
 using ControlOctets = std::array<std::uint8_t, CMSG_SPACE(sizeof(int))>;
+using SendControlOctets = std::array<std::uint8_t, CMSG_SPACE(sizeof(std::uint16_t)) + CMSG_SPACE(sizeof(int))>;
+
+// The usual TTL (RFC 1700); the lane of the first shard goes out with the system's own.
+constexpr int kTtl = 64;
 
 // How the kernel joined what it gives, or the size of all of it.
 std::size_t joined_size(msghdr& message, std::size_t size) {
@@ -81,16 +86,35 @@ std::size_t joined_size(msghdr& message, std::size_t size) {
   return size;
 }
 
-void ask_for_segments(msghdr& message, ControlOctets& control, std::size_t segment) {
-  message.msg_control = control.data();
-  message.msg_controllen = CMSG_SPACE(sizeof(std::uint16_t));
-  cmsghdr* const head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_UDP;
-  head->cmsg_type = UDP_SEGMENT;
-  head->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-  const auto size = static_cast<std::uint16_t>(segment);
-  std::memcpy(CMSG_DATA(head), &size, sizeof size);
-}
+// What a message asks of the kernel besides being sent.
+class SendControl {
+ public:
+  SendControl(msghdr& message, SendControlOctets& octets) : message_(message) {
+    message.msg_control = octets.data();
+    message.msg_controllen = 0;
+  }
+
+  // To be cut into datagrams of so many octets.
+  void ask_for_segments(std::size_t segment) { add(SOL_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment)); }
+  void set_ttl(int ttl) {
+    const bool v4 = static_cast<const sockaddr*>(message_.msg_name)->sa_family == AF_INET;
+    add(v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TTL : IPV6_HOPLIMIT, ttl);
+  }
+
+ private:
+  template <typename Value>
+  void add(int level, int type, Value value) {
+    auto* const head =
+        reinterpret_cast<cmsghdr*>(static_cast<std::uint8_t*>(message_.msg_control) + message_.msg_controllen);
+    head->cmsg_level = level;
+    head->cmsg_type = type;
+    head->cmsg_len = CMSG_LEN(sizeof value);
+    std::memcpy(CMSG_DATA(head), &value, sizeof value);
+    message_.msg_controllen += CMSG_SPACE(sizeof value);
+  }
+
+  msghdr& message_;
+};
 
 [[noreturn]] void throw_bind_error(const Endpoint& local, int error) {
   const std::string attempt = "bind UDP " + to_string(local);
@@ -114,6 +138,7 @@ void ask_for_segments(msghdr& message, ControlOctets& control, std::size_t segme
 
 struct UdpSocket::Impl {
   Impl(FileDescriptor descriptor, const UdpOffloads& offloads);
+  static std::unique_ptr<Impl> bind(const Endpoint& local, const UdpOffloads& offloads, bool beside);
 
   // From `slots` on: how many go out in one piece.
   [[nodiscard]] std::size_t run_of(std::span<const DatagramBatch::Slot> slots) const;
@@ -137,7 +162,10 @@ struct UdpSocket::Impl {
   std::array<iovec, kUdpBatch> send_parts{};
   std::array<mmsghdr, kUdpBatch> send_messages{};
   std::array<std::size_t, kUdpBatch> segments{};
-  alignas(cmsghdr) std::array<ControlOctets, kUdpBatch> send_control{};
+  struct alignas(cmsghdr) AlignedControl {
+    SendControlOctets octets{};
+  };
+  std::array<AlignedControl, kUdpBatch> send_control{};
 };
 
 // Not initialized: pages that are never written to cost no memory.
@@ -171,7 +199,7 @@ std::size_t UdpSocket::Impl::run_of(std::span<const DatagramBatch::Slot> slots) 
     const DatagramBatch::Slot& next = slots[run];
     // A shorter one can only be the last.
     const bool fits = before.size == first.size && next.size <= first.size && size + next.size <= kPieceMax &&
-                      next.data == before.data + before.size && next.to == first.to;
+                      next.data == before.data + before.size && next.to == first.to && next.lane == first.lane;
     if (!fits) break;
     size += next.size;
     ++run;
@@ -188,10 +216,12 @@ std::size_t UdpSocket::Impl::fill_messages(std::span<const DatagramBatch::Slot> 
     receivers[count] = to_socket_address(slots.front().to);
     message.msg_name = receivers[count].data();
     message.msg_namelen = receivers[count].size;
-    message.msg_control = nullptr;
-    message.msg_controllen = 0;
     send_parts[count] = {slots.front().data, static_cast<std::size_t>(last.data + last.size - slots.front().data)};
-    if (run > 1) ask_for_segments(message, send_control[count], slots.front().size);
+    SendControl control{message, send_control[count].octets};
+    if (run > 1) control.ask_for_segments(slots.front().size);
+    if (const unsigned shard = shard_of_lane(slots.front().lane); slots.front().lane != 0 && shard != 0) {
+      control.set_ttl(kTtl - static_cast<int>(shard));
+    }
     segments[count++] = run;
     slots = slots.subspan(run);
   }
@@ -217,6 +247,18 @@ UdpSocket::UdpSocket(UdpSocket&&) noexcept = default;
 UdpSocket& UdpSocket::operator=(UdpSocket&&) noexcept = default;
 
 UdpSocket UdpSocket::bind(const Endpoint& local, const UdpOffloads& offloads) {
+  return UdpSocket{Impl::bind(local, offloads, /*beside=*/false)};
+}
+
+// The first of them is bound without the option, so that a port that another program has is found to be taken, even if
+// it shares it.
+UdpSocket UdpSocket::bind_beside(const UdpOffloads& offloads) const {
+  set_option(fd(), SOL_SOCKET, SO_REUSEPORT, 1);
+  return UdpSocket{Impl::bind(local(), offloads, /*beside=*/true)};
+}
+
+std::unique_ptr<UdpSocket::Impl> UdpSocket::Impl::bind(const Endpoint& local, const UdpOffloads& offloads,
+                                                       bool beside) {
   const bool v4 = local.address.is_v4();
   FileDescriptor fd{socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (!fd) throw_bind_error(local, errno);
@@ -228,6 +270,7 @@ UdpSocket UdpSocket::bind(const Endpoint& local, const UdpOffloads& offloads) {
     set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
     set_option(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
   }
+  if (beside) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   const SocketAddress address = to_socket_address(local);
   if (::bind(fd.get(), address.data(), address.size) < 0) throw_bind_error(local, errno);
   const int on = 1;
@@ -235,7 +278,7 @@ UdpSocket UdpSocket::bind(const Endpoint& local, const UdpOffloads& offloads) {
   if (own.coalescing) own.coalescing = setsockopt(fd.get(), SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
   const int none = 0;  // for the socket; each message says what it wants
   if (own.segmentation) own.segmentation = setsockopt(fd.get(), SOL_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
-  return UdpSocket{std::make_unique<Impl>(std::move(fd), own)};
+  return std::make_unique<Impl>(std::move(fd), own);
 }
 
 std::span<UdpSocket::Received> UdpSocket::receive() {
@@ -326,13 +369,13 @@ bool UdpSocket::send_segments(const Endpoint& to, BytesView datagrams, std::size
   SocketAddress address = to_socket_address(to);
   // Not written to: iovec has no const.
   iovec part{const_cast<std::uint8_t*>(datagrams.data()), datagrams.size()};
-  alignas(cmsghdr) ControlOctets control{};
+  alignas(cmsghdr) SendControlOctets control{};
   msghdr message{};
   message.msg_name = address.data();
   message.msg_namelen = address.size;
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  ask_for_segments(message, control, size);
+  SendControl{message, control}.ask_for_segments(size);
   const auto attempt = [&] { return sendmsg(impl_->fd.get(), &message, 0) >= 0; };
   return attempt() || (is_pending_icmp(errno) && attempt());
 }

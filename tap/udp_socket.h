@@ -55,6 +55,9 @@ class UdpSocket {
   // Port 0: one that is free. Offloads that the kernel has not are left out. Throws std::system_error ("bind
   // 0.0.0.0:7683: Address already in use: …--listen…").
   static UdpSocket bind(const Endpoint& local, const UdpOffloads& offloads = {});
+  // Another one of the same address and port (SO_REUSEPORT), for another thread. What comes is one's or the other's, by
+  // a hash of the sender unless the kernel is told otherwise (tap/steering.h). Throws std::system_error.
+  [[nodiscard]] UdpSocket bind_beside(const UdpOffloads& offloads = {}) const;
   ~UdpSocket();
   UdpSocket(UdpSocket&&) noexcept;
   UdpSocket& operator=(UdpSocket&&) noexcept;
@@ -64,8 +67,10 @@ class UdpSocket {
   [[nodiscard]] std::span<Received> receive();
   // Whether the last receive() took all that there was.
   [[nodiscard]] bool drained() const;
-  // Sends all slots, those of one destination and size that lie behind each other in one piece; a slot that the kernel
-  // refuses is skipped. Retries once after a pending ICMP error. Returns the number of datagrams that went out.
+  // Sends all slots, those of one destination, lane and size that lie behind each other in one piece; a slot that the
+  // kernel refuses is skipped. Lanes have different TTLs, so that no host on the way, nor the receiver's kernel, joins
+  // datagrams of two: a kernel gives what it joined to one socket. Retries once after a pending ICMP error. Returns the
+  // number of datagrams that went out.
   std::size_t send(std::span<const DatagramBatch::Slot> slots);
   bool send_one(const Endpoint& to, BytesView datagram);
   // Several of `size` octets each, the last one perhaps shorter, in one piece for the kernel to cut; one by one where

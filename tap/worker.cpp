@@ -64,10 +64,10 @@ static_assert(std::is_trivially_copyable_v<WorkerCounters>);
 static_assert(sizeof(WorkerCounters) % sizeof(std::uint64_t) == 0);
 using CounterArray = std::array<std::uint64_t, sizeof(WorkerCounters) / sizeof(std::uint64_t)>;
 
-// One that polls must not: it would keep ordinary threads from its processor for good. Nor one that has the only
-// processor: a flood of datagrams would leave the control thread next to nothing.
-std::error_code set_realtime(pthread_t thread, Duration busy_poll) {
-  if (busy_poll > Duration{0} || std::thread::hardware_concurrency() < 2) return {};
+// One that polls must not: it would keep ordinary threads from its processor for good. Nor if the workers could have
+// all processors: a flood of datagrams would leave the control thread next to nothing.
+std::error_code set_realtime(pthread_t thread, Duration busy_poll, unsigned workers) {
+  if (busy_poll > Duration{0} || std::thread::hardware_concurrency() <= workers) return {};
   const sched_param parameters{.sched_priority = sched_get_priority_min(SCHED_FIFO)};
   return {pthread_setschedparam(thread, SCHED_FIFO, &parameters), std::generic_category()};
 }
@@ -92,6 +92,8 @@ struct Worker::Impl {
   void drain_wake_fd();
   void handle_commands();
   bool handle_datagrams(UdpSocket& socket, CoalescingWatch& coalescing);  // whether nothing is left to read
+  [[nodiscard]] bool hand_over(const UdpSocket::Received& received);      // whether it was another worker's
+  void handle_handed();
   bool read_frames();
   void handle_frames();
   void handle_echoes();
@@ -108,6 +110,8 @@ struct Worker::Impl {
   void signal_worker();
 
   const Duration busy_poll;
+  const unsigned number;
+  const std::shared_ptr<DatagramExchange> exchange;  // nullptr: there is one worker
   const FileDescriptor wake_fd;
   const std::function<void()> wake;
   UdpSocketPair sockets;  // sending is thread-safe
@@ -139,7 +143,7 @@ struct Worker::Impl {
   TimePoint now{};
   std::vector<Echo> echoes;        // of this turn's commands: answered when the TAP has been read empty
   TimePoint caught_up{};           // all datagrams that arrived before it have been handled
-  std::array<pollfd, 4> polled{};  // wake_fd, TAP, IPv4, IPv6
+  std::array<pollfd, 5> polled{};  // wake_fd, TAP, IPv4, IPv6, exchange
 
   std::thread thread;  // last: the rest exists when it starts
 };
@@ -147,6 +151,8 @@ struct Worker::Impl {
 Worker::Impl::Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair socket_pair,
                    std::optional<PortWriter> port_writer, std::function<void()> wake_callback)
     : busy_poll(config.busy_poll),
+      number(config.forwarder.worker),
+      exchange(config.exchange),
       wake_fd(check_syscall("create an eventfd", eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))),
       wake(std::move(wake_callback)),
       sockets(std::move(socket_pair)),
@@ -160,11 +166,13 @@ Worker::Impl::Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair
   polled = {{{wake_fd.get(), POLLIN, 0},
              {tap.fd(), POLLIN, 0},
              {fd_of(sockets.v4), POLLIN, 0},
-             {fd_of(sockets.v6), POLLIN, 0}}};
+             {fd_of(sockets.v6), POLLIN, 0},
+             {exchange ? exchange->fd(number) : -1, POLLIN, 0}}};
   const SignalsBlocked blocked;
   thread = std::thread{[this] { run(); }};
-  pthread_setname_np(thread.native_handle(), "rove-worker");
-  if (config.realtime) realtime_error = set_realtime(thread.native_handle(), config.busy_poll);
+  const std::string name = config.workers == 1 ? "rove-worker" : "rove-worker-" + std::to_string(number);
+  pthread_setname_np(thread.native_handle(), name.c_str());
+  if (config.realtime) realtime_error = set_realtime(thread.native_handle(), config.busy_poll, config.workers);
 }
 
 void Worker::Impl::run() noexcept {
@@ -182,6 +190,7 @@ void Worker::Impl::turn() {
   now = read_steady_clock();
   handle_commands();
   release_held();
+  if (polled[4].revents != 0) handle_handed();
   // An error condition counts as ready: reading tells of it, or takes it away.
   // poll() was some time ago: what has come since may be what frames wait for that are about to be given up on.
   const auto deadline = forwarder.poll_timeout();
@@ -261,6 +270,7 @@ bool Worker::Impl::handle_datagrams(UdpSocket& socket, CoalescingWatch& coalesci
   const CoalescingWatch::Counts before{totals.datagrams_opened, refused};
   CoalescingWatch::Counts joined;
   for (const UdpSocket::Received& received : batch) {
+    if (exchange && hand_over(received)) continue;
     if (!outgoing.has_room(kRelaySlots, kRelayOctets)) send_outgoing();
     if (!incoming.has_room(kPackedFramesMax)) write_incoming();
     const CoalescingWatch::Counts one{totals.datagrams_opened, refused};
@@ -275,6 +285,25 @@ bool Worker::Impl::handle_datagrams(UdpSocket& socket, CoalescingWatch& coalesci
   write_incoming();  // before the next receive(), which takes their memory back
   release_held();
   return socket.drained();
+}
+
+bool Worker::Impl::hand_over(const UdpSocket::Received& received) {
+  const unsigned owner = exchange->owner_of(received.datagram, number);
+  if (owner == number) return false;
+  const BytesView octets = received.datagram;
+  const bool handed = exchange->hand(number, owner, {received.from, {octets.begin(), octets.end()}});
+  ++(handed ? counters.datagrams_handed : counters.datagrams_unhanded);
+  return true;
+}
+
+void Worker::Impl::handle_handed() {
+  exchange->acknowledge(number);
+  while (auto handed = exchange->take(number)) {
+    if (!outgoing.has_room(kRelaySlots, kRelayOctets)) send_outgoing();
+    forwarder.handle_datagram(now, handed->from, handed->octets, incoming, outgoing);
+    write_incoming();  // what lies in it
+    release_held();
+  }
 }
 
 void Worker::Impl::write_incoming() {

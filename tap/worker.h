@@ -1,4 +1,5 @@
-// A worker: one thread with its TAP queue, its UDP sockets, its buffers and its Forwarder.
+// A worker: one thread with its TAP queue, its UDP sockets, its buffers and its Forwarder. A host has one or several
+// (tap/worker_pool.h).
 #pragma once
 
 #include <chrono>
@@ -10,6 +11,7 @@
 
 #include "core/forward/forwarder.h"
 #include "core/forward/worker_messages.h"
+#include "tap/datagram_exchange.h"
 #include "tap/port_writer.h"
 #include "tap/tap_device.h"
 #include "tap/udp_socket.h"
@@ -26,15 +28,20 @@ struct WorkerConfig {
   bool realtime = false;
   // It goes on looking for so long before it sleeps, and gives way to who else wants its processor meanwhile.
   std::chrono::microseconds busy_poll{0};
+  // With several: how many there are, and where those that are not its own go; it outlives the workers.
+  unsigned workers = 1;
+  std::shared_ptr<DatagramExchange> exchange{};
 };
 
 struct WorkerCounters {
   ForwarderCounters forwarder;
-  std::uint64_t tap_write_errors = 0;   // frames that the kernel refused (the TAP is down, its queue is full)
-  std::uint64_t port_write_errors = 0;  // frames for a VM's port: it is gone, or we may not write there
-  std::uint64_t udp_send_errors = 0;    // datagrams that it refused (no route, send buffer full)
-  std::uint64_t events_lost = 0;        // the control thread's mailbox was full
-  std::uint64_t udp_kernel_drops = 0;   // datagrams that came faster than we read
+  std::uint64_t tap_write_errors = 0;    // frames that the kernel refused (the TAP is down, its queue is full)
+  std::uint64_t port_write_errors = 0;   // frames for a VM's port: it is gone, or we may not write there
+  std::uint64_t udp_send_errors = 0;     // datagrams that it refused (no route, send buffer full)
+  std::uint64_t events_lost = 0;         // the control thread's mailbox was full
+  std::uint64_t udp_kernel_drops = 0;    // datagrams that came faster than we read
+  std::uint64_t datagrams_handed = 0;    // came to another worker than their own, and were handed to that
+  std::uint64_t datagrams_unhanded = 0;  // … which had no room for them
 };
 
 // post(), send(), poll_event(), counters(), failure(): control thread. The rest runs on the worker's own thread, which

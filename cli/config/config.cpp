@@ -12,6 +12,7 @@
 #include "cli/base/failure.h"
 #include "cli/base/file_io.h"
 #include "cli/base/nearest.h"
+#include "core/wire/shard.h"
 
 namespace rove {
 namespace {
@@ -61,28 +62,31 @@ class ConfigReader {
 
   void read(const toml::table& root) {
     DaemonConfig& config = out_.config;
-    read_table(root, "",
-               {
-                   {"listen", [&](const toml::node& node) { read_listen(node); }},
-                   {"tap", [&](const toml::node& node) { read_link_name(node, config.tap); }},
-                   {"bridge", [&](const toml::node& node) { read_link_name(node, config.bridge); }},
-                   {"endpoints", [&](const toml::node& node) { read_endpoints(node); }},
-                   {"bootstrap", [&](const toml::node& node) { read_bootstrap(node); }},
-                   {"credential", [&](const toml::node& node) { read_credential(node); }},
-                   {"log_level", [&](const toml::node& node) { read_log_level(node); }},
-                   {"replay", [&](const toml::node& node) { read_replay(node); }},
-                   {"nice", [&](const toml::node& node) { read_integer(node, "a nice value", -20, 19, config.nice); }},
-                   {"realtime", [&](const toml::node& node) { read_boolean(node, config.realtime); }},
-                   {"busy_poll",
-                    [&](const toml::node& node) {
-                      read_integer(node, "a time in microseconds", 0, kBusyPollMax, config.busy_poll_us);
-                    }},
-                   {"offload_tap", [&](const toml::node& node) { read_boolean(node, config.offload_tap); }},
-                   {"offload_udp", [&](const toml::node& node) { read_boolean(node, config.offload_udp); }},
-                   {"pack", [&](const toml::node& node) { read_boolean(node, config.pack); }},
-                   {"metrics", [&](const toml::node& node) { read_metrics(node); }},
-                   {"control", [&](const toml::node& node) { read_control(node); }},
-               });
+    read_table(
+        root, "",
+        {
+            {"listen", [&](const toml::node& node) { read_listen(node); }},
+            {"tap", [&](const toml::node& node) { read_link_name(node, config.tap); }},
+            {"bridge", [&](const toml::node& node) { read_link_name(node, config.bridge); }},
+            {"endpoints", [&](const toml::node& node) { read_endpoints(node); }},
+            {"bootstrap", [&](const toml::node& node) { read_bootstrap(node); }},
+            {"credential", [&](const toml::node& node) { read_credential(node); }},
+            {"log_level", [&](const toml::node& node) { read_log_level(node); }},
+            {"replay", [&](const toml::node& node) { read_replay(node); }},
+            {"nice", [&](const toml::node& node) { read_integer(node, "a nice value", -20, 19, config.nice); }},
+            {"realtime", [&](const toml::node& node) { read_boolean(node, config.realtime); }},
+            {"busy_poll",
+             [&](const toml::node& node) {
+               read_integer(node, "a time in microseconds", 0, kBusyPollMax, config.busy_poll_us);
+             }},
+            {"workers",
+             [&](const toml::node& node) { read_integer(node, "a number of threads", 0, kShards, config.workers); }},
+            {"offload_tap", [&](const toml::node& node) { read_boolean(node, config.offload_tap); }},
+            {"offload_udp", [&](const toml::node& node) { read_boolean(node, config.offload_udp); }},
+            {"pack", [&](const toml::node& node) { read_boolean(node, config.pack); }},
+            {"metrics", [&](const toml::node& node) { read_metrics(node); }},
+            {"control", [&](const toml::node& node) { read_control(node); }},
+        });
   }
 
  private:
@@ -340,6 +344,10 @@ std::string config_template(std::string_view network, std::string_view credentia
       << "# It goes on looking for packets for so many microseconds before it sleeps: shorter round trips, for a "
          "processor.\n"
       << "#busy_poll = 0\n\n"
+      << "# Threads that move packets, 1 to " << kShards
+      << ", each with its share of the VMs; more than one needs "
+         "CAP_BPF.\n# 0: one for four processors, 4 at most.\n"
+      << "#workers = 0\n\n"
       << "# Large TCP and UDP packets and unfinished checksums between the TAP and this host's kernel; batches of\n"
          "# datagrams that it cuts and joins; several small frames in one datagram.\n"
       << "#offload_tap = true\n"

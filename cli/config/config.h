@@ -33,6 +33,7 @@ struct DaemonConfig {
   int nice = -10;           // of the whole daemon; setpriority(2)
   bool realtime = true;     // the packet path's thread; sched(7), SCHED_FIFO
   int busy_poll_us = 0;     // it goes on looking for so long before it sleeps
+  int workers = 0;          // threads that move packets, up to kShards; 0: as the processors suggest
   bool offload_tap = true;  // what the kernel may leave to others, and take from them
   bool offload_udp = true;
   bool pack = true;                         // several small frames in one datagram

@@ -71,6 +71,7 @@ constexpr auto kKeys = std::to_array<Key>({
     key<&DaemonConfig::nice>("nice"),
     key<&DaemonConfig::realtime>("realtime"),
     key<&DaemonConfig::busy_poll_us>("busy_poll"),
+    key<&DaemonConfig::workers>("workers"),
     key<&DaemonConfig::offload_tap>("offload_tap"),
     key<&DaemonConfig::offload_udp>("offload_udp"),
     key<&DaemonConfig::pack>("pack"),

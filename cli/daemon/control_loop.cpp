@@ -213,7 +213,7 @@ struct ControlLoop::Impl {
   // the frame.
   void take_worker_events(Now now) {
     while (worker_events.size() < kInputsPerTurn) {
-      auto event = p.worker.poll_event();
+      auto event = p.workers.poll_event();
       if (!event) break;
       worker_events.push_back(std::move(*event));
     }
@@ -233,7 +233,7 @@ struct ControlLoop::Impl {
   // Without the packet path nothing works: leave in order, and let the service manager start anew.
   void check_worker() {
     if (!worker_failure.empty()) return;
-    worker_failure = p.worker.failure().value_or("");
+    worker_failure = p.workers.failure().value_or("");
     if (worker_failure.empty()) return;
     p.log.write(LogLevel::Error, "packet-path-lost", {{"reason", worker_failure}});
     if (stop_reason.empty()) stop_reason = "packet path lost";
@@ -321,15 +321,15 @@ struct ControlLoop::Impl {
 
   void flush(Now now) {
     // One that finds no room is asked again.
-    if (watchdog.poll_question(now.steady)) (void)p.worker.post(Echo{kOwnEcho});
+    if (watchdog.poll_question(now.steady)) (void)p.workers.post(Echo{kOwnEcho});
     while (auto result = p.node.poll_lookup()) desk.handle_lookup_result(now, *result);  // may ask for more
     while (auto result = p.node.poll_ping()) desk.handle_ping_result(*result);
     change_bridge(now);
     while (auto datagram = p.node.poll_transmit(now)) {
-      if (!p.worker.send(datagram->to, datagram->bytes, datagram->segment)) ++datagrams_unsent;
+      if (!p.workers.send(datagram->to, datagram->bytes, datagram->segment)) ++datagrams_unsent;
     }
     while (auto command = p.node.poll_command()) {
-      if (!p.worker.post(std::move(*command))) ++commands_lost;
+      if (!p.workers.post(std::move(*command))) ++commands_lost;
     }
     while (auto request = p.node.poll_advance_request()) {
       if (p.capture != nullptr) p.capture->stream(request->vm, request->start);
@@ -428,8 +428,8 @@ struct ControlLoop::Impl {
 
   [[nodiscard]] std::vector<OffloadUse> offload_uses() const {
     OffloadState state = p.offloads;
-    state.tap = p.worker.tap_offloads();
-    state.udp = p.worker.udp_offloads();
+    state.tap = p.workers.tap_offloads();
+    state.udp = p.workers.udp_offloads();
     return describe_offloads(state);
   }
 
@@ -456,7 +456,7 @@ struct ControlLoop::Impl {
     const bool is_reached = is_usable(report.node);
     report.usable = is_reached && packets_move(now);
     report.problems = find_problems(report, is_reached);
-    const WorkerCounters worker = p.worker.counters();
+    const WorkerCounters worker = p.workers.counters();
     report.host.offloads = offload_uses();
     const DhtCounters dht = p.location.counters();
     const ControlCounters& control = p.control.counters();
@@ -472,6 +472,8 @@ struct ControlLoop::Impl {
                          {"port_write_errors", worker.port_write_errors},
                          {"udp_send_errors", worker.udp_send_errors},
                          {"udp_kernel_drops", worker.udp_kernel_drops},
+                         {"datagrams_handed", worker.datagrams_handed},
+                         {"datagrams_unhanded", worker.datagrams_unhanded},
                          {"events_lost", worker.events_lost},
                          {"commands_lost", commands_lost},
                          {"datagrams_unsent", datagrams_unsent},

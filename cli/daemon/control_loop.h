@@ -19,7 +19,7 @@
 #include "dht/dht_location.h"
 #include "tap/netlink.h"
 #include "tap/port_capture.h"
-#include "tap/worker.h"
+#include "tap/worker_pool.h"
 
 namespace asio {
 class io_context;
@@ -54,7 +54,7 @@ struct ControlLoopParts {
   OffloadState offloads;        // as at the start
   DhtLocation& location;
   Node& node;
-  Worker& worker;
+  WorkerPool& workers;
 };
 
 class ControlLoop {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include "cli/daemon/realtime_refusal.h"
 #include "cli/daemon/state_keeper.h"
 #include "cli/daemon/underlay.h"
+#include "cli/daemon/worker_count.h"
 #include "core/crypto/hash.h"
 #include "core/location/location_keys.h"
 #include "core/node/node.h"
@@ -33,7 +35,7 @@
 #include "tap/system_random.h"
 #include "tap/tap_device.h"
 #include "tap/udp_canary.h"
-#include "tap/worker.h"
+#include "tap/worker_pool.h"
 
 namespace rove {
 namespace {
@@ -117,6 +119,20 @@ std::string start_capture(std::optional<PortCapture>& capture, Replay replay, co
   }
 }
 
+// A worker for each of the TAP's queues.
+std::vector<WorkerParts> make_worker_parts(TapDevice& tap, UdpSocketPair sockets, const UdpOffloads& offloads,
+                                           bool writes_to_ports) {
+  std::vector<TapQueue> queues = std::move(tap.more_queues);
+  queues.insert(queues.begin(), std::move(tap.queue));
+  std::vector<UdpSocketPair> sets = share_underlay(std::move(sockets), static_cast<unsigned>(queues.size()), offloads);
+  std::vector<WorkerParts> parts;
+  for (std::size_t i = 0; i < queues.size(); ++i) {
+    parts.push_back({.tap = std::move(queues[i]), .sockets = std::move(sets[i])});
+    if (writes_to_ports) parts.back().ports.emplace();
+  }
+  return parts;
+}
+
 }  // namespace
 
 void run_daemon(const DaemonOptions& options) {
@@ -152,7 +168,8 @@ void run_daemon(const DaemonOptions& options) {
   TapDevice tap = open_tap({.name = config.tap,
                             .mtu = network.inner_mtu,
                             .bridge = config.bridge,
-                            .offloads = {config.offload_tap, config.offload_tap, config.offload_tap}});
+                            .offloads = {config.offload_tap, config.offload_tap, config.offload_tap},
+                            .queues = choose_workers(config.workers, std::thread::hardware_concurrency())});
   if (!nice_problem.empty()) log.write(LogLevel::Warn, "nice-refused", {{"reason", nice_problem}});
   std::optional<FdbMonitor> fdb;
   if (tap.bridge_ifindex != 0) fdb.emplace(tap.bridge_ifindex);
@@ -167,15 +184,15 @@ void run_daemon(const DaemonOptions& options) {
   if (!capture_problem.empty()) log.write(LogLevel::Warn, "replay-off", {{"reason", capture_problem}});
   Node node{make_node_config(identity, state.loaded(), underlay.endpoints(), tap, capture.has_value()),
             make_identity(identity), location, random};
-  std::optional<PortWriter> ports;
-  if (capture) ports.emplace();
-  Worker worker{WorkerConfig{.forwarder = {.packs = config.pack},
-                             .realtime = config.realtime,
-                             .busy_poll = std::chrono::microseconds{config.busy_poll_us}},
-                std::move(tap.queue), std::move(sockets), std::move(ports), notify};
-  const std::string realtime_problem = describe_realtime_refusal(worker.realtime_error(), own_realtime_facts());
+  WorkerPool workers{WorkerConfig{.forwarder = {.packs = config.pack},
+                                  .realtime = config.realtime,
+                                  .busy_poll = std::chrono::microseconds{config.busy_poll_us}},
+                     make_worker_parts(tap, std::move(sockets), canary.offloads, capture.has_value()), notify};
+  host.workers = workers.size();
+  const std::string realtime_problem = describe_realtime_refusal(workers.realtime_error(), own_realtime_facts());
   if (!realtime_problem.empty()) log.write(LogLevel::Warn, "realtime-refused", {{"reason", realtime_problem}});
-  for (const std::string& problem : {nice_problem, realtime_problem}) {
+  if (!tap.queues_problem.empty()) log.write(LogLevel::Warn, "workers-refused", {{"reason", tap.queues_problem}});
+  for (const std::string& problem : {nice_problem, realtime_problem, tap.queues_problem}) {
     if (!problem.empty()) host.refused.push_back(problem);
   }
   ControlLoop loop{{.options = options,
@@ -202,7 +219,7 @@ void run_daemon(const DaemonOptions& options) {
                                  .udp = {}},
                     .location = location,
                     .node = node,
-                    .worker = worker}};
+                    .workers = workers}};
 
   log.write(LogLevel::Info, "started",
             {{"network", options.network},

@@ -116,6 +116,8 @@ constexpr auto kEntries = std::to_array<MetricEntry>({
     {"daemon", "port_write_errors", kCounter, "Frames that a VM's port did not take: it is gone."},
     {"daemon", "udp_send_errors", kCounter, "Datagrams that the kernel did not send."},
     {"daemon", "udp_kernel_drops", kCounter, "Datagrams that came faster than they were read."},
+    {"daemon", "datagrams_handed", kCounter, "Datagrams that came to another worker than their own."},
+    {"daemon", "datagrams_unhanded", kCounter, "Datagrams that came to another worker, and were lost on the way."},
     {"daemon", "events_lost", kCounter, "Messages to the control thread that were lost: it does not keep up."},
     {"daemon", "commands_lost", kCounter, "Messages to the packet path that were lost: it does not keep up."},
     {"daemon", "datagrams_unsent", kCounter, "Datagrams of the control thread that the kernel did not send."},

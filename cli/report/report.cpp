@@ -27,6 +27,7 @@ Json to_json(const HostReport& host) {
   object["version"] = host.version;
   object["capabilities"] = host.capabilities;
   object["refused"] = host.refused;
+  object["workers"] = host.workers;
   object["sockets"] = Json::array();
   for (const SocketReport& socket : host.sockets) {
     object["sockets"].push_back({{"local", to_string(socket.local)},

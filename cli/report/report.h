@@ -43,6 +43,7 @@ struct HostReport {
   std::string version;
   std::vector<std::string> capabilities;  // in effect, of those that rove has a use for: "net_admin", …
   std::vector<std::string> refused;       // what the host did not permit at the start, and what to do
+  unsigned workers = 1;                   // threads that move packets
   std::vector<SocketReport> sockets;
   std::vector<OffloadUse> offloads;
 };

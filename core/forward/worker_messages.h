@@ -120,7 +120,7 @@ struct EndHold {
   MacAddress vm;
 };
 struct Echo {
-  MacAddress vm;
+  MacAddress vm;  // MacAddress{}: none, of every worker
 };
 
 using WorkerCommand = std::variant<NewSnapshot, SendFrame, WriteFrame, SendMarker, EndHold, Echo>;

@@ -13,7 +13,7 @@
 namespace rove {
 namespace {
 
-constexpr ForwarderConfig kConfig{.packs = true, .joins_tcp = true, .joins_udp = true};
+const ForwarderConfig kConfig{.packs = true, .joins_tcp = true, .joins_udp = true};
 constexpr std::size_t kSmallFrames = 20;
 constexpr std::size_t kSmallFrameSize = 64;
 constexpr std::size_t kSingleFrames = 32;

@@ -99,7 +99,7 @@ TEST_CASE("status: the JSON is as documented") {
         R"("location":{"connected":true,"nodes":3,"lone":false},"endpoints":["10.1.0.2:7683"],"tap":"rove0",)"
         R"("port":7683,"network_namespace":4026531840,)"
         R"("bridge":"br0","bridge_ifindex":5,"inner_mtu":1400,)"
-        R"("host":{"pid":17,"version":"0.1.0","capabilities":["net_admin"],"refused":["nice"],)"
+        R"("host":{"pid":17,"version":"0.1.0","capabilities":["net_admin"],"refused":["nice"],"workers":2,)"
         R"("sockets":[{"local":"0.0.0.0:7683","receive_buffer":1000,"send_buffer":2000,"wanted_buffer":3000}],)"
         R"("offloads":[{"name":"tap_tcp","wanted":true,"used":true,"reason":null},)"
         R"({"name":"tap_udp","wanted":true,"used":false,"reason":"old"}]},)"

@@ -1,0 +1,151 @@
+#include "tap/worker_pool.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "core/base/check.h"
+#include "core/wire/ethernet.h"
+#include "core/wire/shard.h"
+#include "tap/steering.h"
+
+namespace rove {
+namespace {
+
+// WorkerCounters as the array of numbers that it is.
+static_assert(std::is_trivially_copyable_v<WorkerCounters>);
+static_assert(sizeof(WorkerCounters) % sizeof(std::uint64_t) == 0);
+using Numbers = std::array<std::uint64_t, sizeof(WorkerCounters) / sizeof(std::uint64_t)>;
+
+// Whose VM a command is about. A frame that is too short for one is any worker's, to be dropped.
+struct ShardOf {
+  static unsigned of_frame(BytesView frame) { return frame.size() < kEthernetHeaderSize ? 0 : shard_of_frame(frame); }
+
+  unsigned operator()(const NewSnapshot& /*command*/) const { return 0; }
+  unsigned operator()(const SendFrame& command) const { return of_frame(command.frame); }
+  unsigned operator()(const WriteFrame& command) const { return of_frame(command.frame); }
+  unsigned operator()(const SendMarker& command) const { return shard_of(command.marker.vm); }
+  unsigned operator()(const EndHold& command) const { return shard_of(command.vm); }
+  unsigned operator()(const Echo& command) const { return shard_of(command.vm); }
+};
+
+bool is_of_all(const Echo& echo) {
+  return echo.vm == MacAddress{};
+}
+
+}  // namespace
+
+std::vector<UdpSocketPair> share_underlay(UdpSocketPair first, unsigned workers, const UdpOffloads& offloads) {
+  std::vector<UdpSocketPair> sets;
+  sets.push_back(std::move(first));
+  for (unsigned i = 1; i < workers; ++i) {
+    UdpSocketPair set;
+    if (sets[0].v4) set.v4.emplace(sets[0].v4->bind_beside(offloads));
+    if (sets[0].v6) set.v6.emplace(sets[0].v6->bind_beside(offloads));
+    sets.push_back(std::move(set));
+  }
+  if (workers == 1) return sets;
+  for (const auto* socket : {&sets[0].v4, &sets[0].v6}) {
+    if (*socket) steer_datagrams((*socket)->fd(), workers);
+  }
+  return sets;
+}
+
+WorkerPool::WorkerPool(const WorkerConfig& config, std::vector<WorkerParts> parts, const std::function<void()>& wake)
+    : echoed_(parts.size(), false) {
+  ROVE_CHECK(!parts.empty() && parts.size() <= kShards);
+  WorkerConfig own = config;
+  own.workers = static_cast<unsigned>(parts.size());
+  if (own.workers > 1) {
+    own.exchange = std::make_shared<DatagramExchange>(own.workers);
+    own.forwarder.heard_vms = std::make_shared<HeardVms>();
+  }
+  for (WorkerParts& one : parts) {
+    own.forwarder.worker = size();
+    workers_.push_back(
+        std::make_unique<Worker>(own, std::move(one.tap), std::move(one.sockets), std::move(one.ports), wake));
+  }
+}
+
+bool WorkerPool::post(WorkerCommand command) {
+  const auto* snapshot = std::get_if<NewSnapshot>(&command);
+  const auto* echo = std::get_if<Echo>(&command);
+  if (snapshot == nullptr && (echo == nullptr || !is_of_all(*echo))) {
+    return owner_of(command).post(std::move(command));
+  }
+  bool posted = true;
+  for (const auto& worker : workers_) posted = worker->post(WorkerCommand{command}) && posted;
+  return posted;
+}
+
+Worker& WorkerPool::owner_of(const WorkerCommand& command) {
+  return *workers_[worker_of(std::visit(ShardOf{}, command), size())];
+}
+
+bool WorkerPool::send(const Endpoint& to, BytesView datagram, std::size_t segment) {
+  return workers_.front()->send(to, datagram, segment);
+}
+
+std::optional<WorkerEvent> WorkerPool::poll_event() {
+  for (std::size_t idle = 0; idle < workers_.size();) {
+    const std::size_t current = next_;
+    next_ = (next_ + 1) % workers_.size();
+    std::optional<WorkerEvent> event = workers_[current]->poll_event();
+    if (!event) {
+      ++idle;
+      continue;
+    }
+    idle = 0;
+    const auto* echoed = std::get_if<Echoed>(&*event);
+    if (echoed != nullptr && is_of_all(Echo{echoed->vm}) && !handle_echo_of_all(current)) continue;
+    return event;
+  }
+  return std::nullopt;
+}
+
+bool WorkerPool::handle_echo_of_all(std::size_t worker) {
+  echoed_[worker] = true;
+  if (std::find(echoed_.begin(), echoed_.end(), false) != echoed_.end()) return false;
+  echoed_.assign(echoed_.size(), false);
+  return true;
+}
+
+WorkerCounters WorkerPool::counters() const {
+  Numbers sum{};
+  for (const auto& worker : workers_) {
+    const auto numbers = std::bit_cast<Numbers>(worker->counters());
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += numbers[i];
+  }
+  return std::bit_cast<WorkerCounters>(sum);
+}
+
+TapOffloads WorkerPool::tap_offloads() const {
+  return workers_.front()->tap_offloads();
+}
+
+UdpOffloads WorkerPool::udp_offloads() const {
+  UdpOffloads common;
+  for (const auto& worker : workers_) {
+    const UdpOffloads own = worker->udp_offloads();
+    common = {.segmentation = common.segmentation && own.segmentation,
+              .coalescing = common.coalescing && own.coalescing};
+  }
+  return common;
+}
+
+std::error_code WorkerPool::realtime_error() const {
+  return workers_.front()->realtime_error();
+}
+
+std::optional<std::string> WorkerPool::failure() const {
+  for (const auto& worker : workers_) {
+    if (auto failure = worker->failure()) return failure;
+  }
+  return std::nullopt;
+}
+
+}  // namespace rove
