@@ -20,6 +20,7 @@ std::vector<std::string> names_of(const Capabilities& capabilities) {
   if (capabilities.net_admin) names.emplace_back("net_admin");
   if (capabilities.net_raw) names.emplace_back("net_raw");
   if (capabilities.sys_nice) names.emplace_back("sys_nice");
+  if (capabilities.bpf) names.emplace_back("bpf");
   return names;
 }
 
@@ -31,8 +32,10 @@ std::optional<Capabilities> parse_capabilities(std::string_view status) {
   std::uint64_t set = 0;
   const auto [stop, error] = std::from_chars(rest.data(), rest.data() + rest.size(), set, 16);
   if (error != std::errc{}) return std::nullopt;
-  return Capabilities{
-      .net_admin = has(set, CAP_NET_ADMIN), .net_raw = has(set, CAP_NET_RAW), .sys_nice = has(set, CAP_SYS_NICE)};
+  return Capabilities{.net_admin = has(set, CAP_NET_ADMIN),
+                      .net_raw = has(set, CAP_NET_RAW),
+                      .sys_nice = has(set, CAP_SYS_NICE),
+                      .bpf = has(set, CAP_BPF)};
 }
 
 Capabilities own_capabilities() {

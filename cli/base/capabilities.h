@@ -13,6 +13,7 @@ struct Capabilities {
   bool net_admin = false;  // to make the TAP device and join the bridge
   bool net_raw = false;    // to capture what goes to VMs' ports, for those that move
   bool sys_nice = false;   // to go before other processes
+  bool bpf = false;        // to spread frames over several workers
 };
 
 // The names of those that are there: "net_admin", …

@@ -191,8 +191,13 @@ void run_daemon(const DaemonOptions& options) {
   host.workers = workers.size();
   const std::string realtime_problem = describe_realtime_refusal(workers.realtime_error(), own_realtime_facts());
   if (!realtime_problem.empty()) log.write(LogLevel::Warn, "realtime-refused", {{"reason", realtime_problem}});
-  if (!tap.queues_problem.empty()) log.write(LogLevel::Warn, "workers-refused", {{"reason", tap.queues_problem}});
-  for (const std::string& problem : {nice_problem, realtime_problem, tap.queues_problem}) {
+  // Who did not ask for several does as well with one.
+  const bool workers_refused = !tap.queues_problem.empty() && config.workers > 1;
+  if (!tap.queues_problem.empty()) {
+    log.write(workers_refused ? LogLevel::Warn : LogLevel::Info, "workers-refused", {{"reason", tap.queues_problem}});
+  }
+  for (const std::string& problem :
+       {nice_problem, realtime_problem, workers_refused ? tap.queues_problem : std::string{}}) {
     if (!problem.empty()) host.refused.push_back(problem);
   }
   ControlLoop loop{{.options = options,

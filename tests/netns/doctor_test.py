@@ -220,7 +220,7 @@ class Stage2Running(Case):
         self.assertIn("in use: tap_checksum", " ".join(text for _, text, _ in found["offloads"]))
         status = self.a.json("status")
         self.assertEqual(status["inner_mtu"], 1400)
-        self.assertEqual(status["host"]["capabilities"], ["net_admin", "net_raw", "sys_nice"])
+        self.assertEqual(status["host"]["capabilities"], ["net_admin", "net_raw", "sys_nice", "bpf"])
         self.assertEqual([socket["local"] for socket in status["host"]["sockets"]],
                          [f"0.0.0.0:{PORT}", f"[::]:{PORT}"])
 

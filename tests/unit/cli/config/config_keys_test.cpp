@@ -24,6 +24,7 @@ replay = "at-least-once"
 nice = 5
 realtime = false
 busy_poll = 20
+workers = 3
 offload_tap = false
 offload_udp = false
 pack = false

@@ -39,6 +39,7 @@ TEST_CASE("parse_config: an empty file means the defaults") {
   CHECK(parsed.config.nice == -10);
   CHECK(parsed.config.realtime);
   CHECK(parsed.config.busy_poll_us == 0);
+  CHECK(parsed.config.workers == 0);
   CHECK(parsed.config.offload_tap);
   CHECK(parsed.config.offload_udp);
   CHECK(parsed.config.pack);
@@ -60,6 +61,7 @@ replay = "at-least-once"
 nice = 5
 realtime = false
 busy_poll = 50
+workers = 8
 offload_tap = false
 offload_udp = false
 pack = false
@@ -82,6 +84,7 @@ group_may_claim = true
   CHECK(parsed.config.nice == 5);
   CHECK_FALSE(parsed.config.realtime);
   CHECK(parsed.config.busy_poll_us == 50);
+  CHECK(parsed.config.workers == 8);
   CHECK_FALSE(parsed.config.offload_tap);
   CHECK_FALSE(parsed.config.offload_udp);
   CHECK_FALSE(parsed.config.pack);
@@ -129,6 +132,7 @@ TEST_CASE("parse_config: a value that cannot be meant is named with its line") {
   CHECK(problems_of("nice = -21\n") == "1: nice: \"-21\" is not a nice value from -20 to 19\n");
   CHECK(problems_of("nice = 20\n") == "1: nice: \"20\" is not a nice value from -20 to 19\n");
   CHECK(problems_of("nice = \"low\"\n") == "1: nice must be an integer, not a string\n");
+  CHECK(problems_of("workers = 9\n") == "1: workers: \"9\" is not a number of threads from 0 to 8\n");
   CHECK(problems_of("busy_poll = -1\n") == "1: busy_poll: \"-1\" is not a time in microseconds from 0 to 1000000\n");
   CHECK(problems_of("realtime = 1\n") == "1: realtime must be true or false, not a number\n");
   CHECK(problems_of("log_level = \"loud\"\n") == "1: log_level: \"loud\" is not one of error, warn, info, debug\n");

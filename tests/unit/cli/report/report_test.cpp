@@ -46,6 +46,7 @@ StatusReport sample_status() {
                  .version = "0.1.0",
                  .capabilities = {"net_admin"},
                  .refused = {"nice"},
+                 .workers = 2,
                  .sockets = {{.local = *parse_endpoint("0.0.0.0:7683", 0),
                               .receive_buffer = 1000,
                               .send_buffer = 2000,
