@@ -3,11 +3,6 @@
 
 namespace rove {
 
-// Of a host with so many workers.
-[[nodiscard]] constexpr unsigned worker_of(unsigned shard, unsigned workers) {
-  return shard % workers;
-}
-
 // Has the kernel put each frame that goes out of the TAP device of `tap_fd` into the queue of its shard's worker (a BPF
 // program, TUNSETSTEERINGEBPF; Linux 4.16). Queue i is the one that was attached as the i-th. Throws std::system_error:
 // loading a program wants CAP_BPF (or CAP_SYS_ADMIN), where kernel.unprivileged_bpf_disabled is set.

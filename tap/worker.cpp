@@ -17,18 +17,17 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <exception>
 #include <string>
 #include <system_error>
 #include <thread>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "core/base/check.h"
+#include "core/base/counter_numbers.h"
 #include "core/base/mailbox.h"
 #include "core/forward/frame_backlog.h"
 #include "core/wire/frame_pack.h"
@@ -58,11 +57,6 @@ constexpr std::size_t kBatchOctets = kDatagramOctets + kSuperframeOctetsMax;
 // What one datagram's frames can become that are sent on, a marker and what a DatagramBatch wants for the next one.
 constexpr std::size_t kRelaySlots = kPackedFramesMax + 1;
 constexpr std::size_t kRelayOctets = 3 * kDatagramSizeMax + kPackedFramesMax * kDataOverhead;
-
-// WorkerCounters as the array of numbers that it is.
-static_assert(std::is_trivially_copyable_v<WorkerCounters>);
-static_assert(sizeof(WorkerCounters) % sizeof(std::uint64_t) == 0);
-using CounterArray = std::array<std::uint64_t, sizeof(WorkerCounters) / sizeof(std::uint64_t)>;
 
 // One that polls must not: it would keep ordinary threads from its processor for good. Nor if the workers could have
 // all processors: a flood of datagrams would leave the control thread next to nothing.
@@ -122,7 +116,7 @@ struct Worker::Impl {
   std::atomic<bool> stopping{false};
   std::atomic<bool> asleep{false};         // or about to be: a command must be announced by wake_fd
   std::atomic<bool> snapshot_kept{false};  // the control thread waits for room in `commands`
-  std::array<std::atomic<std::uint64_t>, std::tuple_size_v<CounterArray>> published{};
+  std::array<std::atomic<std::uint64_t>, std::tuple_size_v<CounterNumbers<WorkerCounters>>> published{};
   std::error_code realtime_error;  // constant
   std::atomic<bool> failed{false};
   std::string failure;  // before `failed` is true: the worker's; then constant
@@ -383,7 +377,7 @@ void Worker::Impl::publish() {
   }
   WorkerCounters snapshot = counters;
   snapshot.forwarder = forwarder.counters();
-  const auto numbers = std::bit_cast<CounterArray>(snapshot);
+  const auto numbers = numbers_of(snapshot);
   for (std::size_t i = 0; i < numbers.size(); ++i) published[i].store(numbers[i], std::memory_order_relaxed);
   if (news) wake();
 }
@@ -450,9 +444,9 @@ std::optional<WorkerEvent> Worker::poll_event() {
 }
 
 WorkerCounters Worker::counters() const {
-  CounterArray numbers;
+  CounterNumbers<WorkerCounters> numbers;
   for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = impl_->published[i].load(std::memory_order_relaxed);
-  auto counters = std::bit_cast<WorkerCounters>(numbers);
+  auto counters = counters_of<WorkerCounters>(numbers);
   for (const auto* socket : {&impl_->sockets.v4, &impl_->sockets.v6}) {
     if (*socket) counters.udp_kernel_drops += (*socket)->kernel_drops();
   }

@@ -1,37 +1,16 @@
 #include "tap/worker_pool.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cstdint>
-#include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "core/base/check.h"
-#include "core/wire/ethernet.h"
+#include "core/base/counter_numbers.h"
 #include "core/wire/shard.h"
 #include "tap/steering.h"
 
 namespace rove {
 namespace {
-
-// WorkerCounters as the array of numbers that it is.
-static_assert(std::is_trivially_copyable_v<WorkerCounters>);
-static_assert(sizeof(WorkerCounters) % sizeof(std::uint64_t) == 0);
-using Numbers = std::array<std::uint64_t, sizeof(WorkerCounters) / sizeof(std::uint64_t)>;
-
-// Whose VM a command is about. A frame that is too short for one is any worker's, to be dropped.
-struct ShardOf {
-  static unsigned of_frame(BytesView frame) { return frame.size() < kEthernetHeaderSize ? 0 : shard_of_frame(frame); }
-
-  unsigned operator()(const NewSnapshot& /*command*/) const { return 0; }
-  unsigned operator()(const SendFrame& command) const { return of_frame(command.frame); }
-  unsigned operator()(const WriteFrame& command) const { return of_frame(command.frame); }
-  unsigned operator()(const SendMarker& command) const { return shard_of(command.marker.vm); }
-  unsigned operator()(const EndHold& command) const { return shard_of(command.vm); }
-  unsigned operator()(const Echo& command) const { return shard_of(command.vm); }
-};
 
 bool is_of_all(const Echo& echo) {
   return echo.vm == MacAddress{};
@@ -83,7 +62,7 @@ bool WorkerPool::post(WorkerCommand command) {
 }
 
 Worker& WorkerPool::owner_of(const WorkerCommand& command) {
-  return *workers_[worker_of(std::visit(ShardOf{}, command), size())];
+  return *workers_[worker_of(shard_of(command), size())];
 }
 
 bool WorkerPool::send(const Endpoint& to, BytesView datagram, std::size_t segment) {
@@ -115,12 +94,9 @@ bool WorkerPool::handle_echo_of_all(std::size_t worker) {
 }
 
 WorkerCounters WorkerPool::counters() const {
-  Numbers sum{};
-  for (const auto& worker : workers_) {
-    const auto numbers = std::bit_cast<Numbers>(worker->counters());
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += numbers[i];
-  }
-  return std::bit_cast<WorkerCounters>(sum);
+  WorkerCounters sum;
+  for (const auto& worker : workers_) add_counters(sum, worker->counters());
+  return sum;
 }
 
 TapOffloads WorkerPool::tap_offloads() const {

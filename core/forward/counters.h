@@ -11,7 +11,7 @@ namespace rove {
 enum class DropReason : std::uint8_t {
   UnknownType,     // first byte is no kind of datagram
   Malformed,       // header or packing does not have the documented layout
-  BadLane,         // lane and type disagree
+  BadLane,         // lane and type disagree, or lane and frame
   UnknownSession,  // no session with that index
   SessionExpired,  // older than 180 s
   Undecryptable,   // the tag does not verify

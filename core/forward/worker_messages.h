@@ -125,4 +125,8 @@ struct Echo {
 
 using WorkerCommand = std::variant<NewSnapshot, SendFrame, WriteFrame, SendMarker, EndHold, Echo>;
 
+// Of several workers a command is that one's whose VM it is about (core/wire/shard.h). A NewSnapshot is for all of
+// them, and so is an Echo of no VM: not to be asked here.
+[[nodiscard]] unsigned shard_of(const WorkerCommand& command);
+
 }  // namespace rove

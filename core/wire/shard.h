@@ -27,6 +27,11 @@ inline constexpr unsigned kShards = 8;
   return shard_of_octets(frame[mac + 3], frame[mac + 4], frame[mac + 5]);
 }
 
+// Of a host with so many workers, whose a shard is.
+[[nodiscard]] constexpr unsigned worker_of(unsigned shard, unsigned workers) {
+  return shard % workers;
+}
+
 // A lane carries frames of one shard.
 [[nodiscard]] constexpr std::uint8_t lane_of(unsigned shard) {
   return static_cast<std::uint8_t>(shard + 1);

@@ -17,9 +17,11 @@ class RoveOverlay:
     has_lookup = True
     wan_commands = ()
 
-    def __init__(self, lab, binary, replay=None, watches=False):
-        """`replay`: that key of the configuration; None leaves the default. With `watches` each QEMU is followed."""
+    def __init__(self, lab, binary, replay=None, watches=False, workers=None):
+        """`replay`: that key of the configuration; None leaves the default. With `watches` each QEMU is followed.
+        `workers`: that key, by host."""
         self._lab, self.binary, self._replay, self.watches = lab, binary, replay, watches
+        self._workers = workers or {}
         self.daemons = {}
 
     def start(self):
@@ -48,6 +50,8 @@ class RoveOverlay:
             lines.append(f'bridge = "{sites.BRIDGE}"')
         if self._replay:
             lines.append(f'replay = "{self._replay}"')
+        if host in self._workers:
+            lines.append(f"workers = {self._workers[host]}")
         with open(path, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n" + text)
 

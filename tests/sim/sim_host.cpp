@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/counter_numbers.h"
 #include "core/wire/frame_pack.h"
+#include "core/wire/header.h"
 
 namespace rove::sim {
 namespace {
@@ -42,6 +44,7 @@ SimHost::SimHost(VirtualTime& time, Underlay& underlay, const TestNetwork& netwo
                 turn();
                 if (gone && port != tap_port_) note_closed(mac, port);
               }),
+      workers_(1 + static_cast<unsigned>(seed % 3)),
       snapshot_(std::make_shared<const Snapshot>()),
       sending_(kBatch),
       writing_(kBatch) {}
@@ -65,7 +68,10 @@ void SimHost::start() {
   tap_port_ = bridge_.add_port([this](const Bytes& frame) { handle_tap_frame(frame); });
   location_ = make_location_(*this);
   node_ = std::make_unique<Node>(std::move(config), make_identity(network_, identity_), location_->service(), random_);
-  forwarder_ = std::make_unique<Forwarder>(ForwarderConfig{});
+  const auto heard_vms = std::make_shared<HeardVms>();
+  for (unsigned i = 0; i < workers_; ++i) {
+    forwarders_.push_back(std::make_unique<Forwarder>(ForwarderConfig{.worker = i, .heard_vms = heard_vms}));
+  }
   underlay_.attach(endpoint_, [this](const Endpoint& from, const Bytes& datagram) { handle_datagram(from, datagram); });
   node_->handle_start(now());
   // A daemon reads its bridge's entries first.
@@ -85,7 +91,7 @@ void SimHost::kill() {
   underlay_.detach(endpoint_);
   node_.reset();
   location_.reset();
-  forwarder_.reset();
+  forwarders_.clear();
   snapshot_ = std::make_shared<const Snapshot>();
   lookups_.clear();
   pings_.clear();
@@ -148,13 +154,21 @@ void SimHost::handle_location_ready() {
   if (node_ != nullptr) turn();
 }
 
+ForwarderCounters SimHost::packet_counters() const {
+  ForwarderCounters sum;
+  for (const auto& forwarder : forwarders_) add_counters(sum, forwarder->counters());
+  return sum;
+}
+
 void SimHost::handle_datagram(const Endpoint& from, const Bytes& datagram) {
   if (node_ == nullptr) return;
   Bytes copy = datagram;
   in_turn_ = true;  // the frames that it carries may move entries of the bridge, which tells of it at once
-  forwarder_->handle_datagram(time_.steady(), from, copy, writing_, sending_);
+  const bool has_lane = copy.size() > kLaneAt && copy[0] == static_cast<std::uint8_t>(DatagramType::Data);
+  Forwarder& forwarder = forwarder_of(has_lane ? shard_of_lane(copy[kLaneAt]) : 0);
+  forwarder.handle_datagram(time_.steady(), from, copy, writing_, sending_);
   flush();
-  release();
+  release_from(forwarder);
   in_turn_ = false;
   turn();
 }
@@ -162,9 +176,10 @@ void SimHost::handle_datagram(const Endpoint& from, const Bytes& datagram) {
 void SimHost::handle_tap_frame(const Bytes& frame) {
   if (node_ == nullptr) return;
   Bytes copy = frame;
-  forwarder_->handle_frame(time_.steady(), copy, {}, sending_);
+  Forwarder& forwarder = forwarder_of(shard_of_frame(copy));
+  forwarder.handle_frame(time_.steady(), copy, {}, sending_);
   flush();
-  release();
+  release_from(forwarder);
   turn();
 }
 
@@ -181,8 +196,12 @@ void SimHost::flush() {
 }
 
 void SimHost::release() {
-  while (forwarder_->has_released(time_.steady())) {
-    auto frame = forwarder_->release(time_.steady(), sending_);
+  for (const auto& forwarder : forwarders_) release_from(*forwarder);
+}
+
+void SimHost::release_from(Forwarder& forwarder) {
+  while (forwarder.has_released(time_.steady())) {
+    auto frame = forwarder.release(time_.steady(), sending_);
     if (frame) write(std::move(frame->frame), frame->port);
     flush();
   }
@@ -217,9 +236,11 @@ std::vector<PortFrame> SimHost::unread_after(const MacAddress& vm, std::size_t t
 bool SimHost::turn_once() {
   bool moved = false;
   release();
-  while (auto event = forwarder_->poll_event()) {
-    node_->handle_worker_event(now(), std::move(*event));
-    moved = true;
+  for (const auto& forwarder : forwarders_) {
+    while (auto event = forwarder->poll_event()) {
+      node_->handle_worker_event(now(), std::move(*event));
+      moved = true;
+    }
   }
   while (auto datagram = node_->poll_dht_datagram()) {
     location_->handle_datagram(now(), *datagram);
@@ -243,11 +264,16 @@ bool SimHost::turn_once() {
   while (auto command = node_->poll_command()) {
     moved = true;
     if (auto* write = std::get_if<WriteFrame>(&*command)) {
-      this->write(write->frame, forwarder_->port_for(write->frame));
+      this->write(write->frame, forwarder_of(shard_of(*command)).port_for(write->frame));
       continue;
     }
-    if (auto* fresh = std::get_if<NewSnapshot>(&*command)) snapshot_ = fresh->snapshot;
-    forwarder_->handle_command(time_.steady(), std::move(*command), sending_);
+    const auto* fresh = std::get_if<NewSnapshot>(&*command);
+    if (fresh == nullptr) {
+      forwarder_of(shard_of(*command)).handle_command(time_.steady(), std::move(*command), sending_);
+    } else {
+      snapshot_ = fresh->snapshot;
+      for (const auto& forwarder : forwarders_) forwarder->handle_command(time_.steady(), *fresh, sending_);
+    }
     flush();
     release();
   }
@@ -299,7 +325,9 @@ bool SimHost::turn_once() {
 void SimHost::arm() {
   std::optional<TimePoint> next = node_->poll_timeout();
   if (const auto location = location_->poll_timeout(); location && (!next || *location < *next)) next = location;
-  if (const auto held = forwarder_->poll_timeout(); held && (!next || *held < *next)) next = held;
+  for (const auto& forwarder : forwarders_) {
+    if (const auto held = forwarder->poll_timeout(); held && (!next || *held < *next)) next = held;
+  }
   if (!next) return;
   // A deadline that has passed already must not stop the clock.
   const TimePoint at = std::max(*next, time_.steady() + std::chrono::microseconds{1});

@@ -13,6 +13,7 @@
 #include "core/forward/batch.h"
 #include "core/forward/forwarder.h"
 #include "core/node/node.h"
+#include "core/wire/shard.h"
 #include "tests/sim/bridge.h"
 #include "tests/sim/sim_location.h"
 #include "tests/sim/underlay.h"
@@ -44,7 +45,7 @@ class SimHost {
   [[nodiscard]] Bridge& bridge() { return bridge_; }
   [[nodiscard]] Node& node() { return *node_; }
   [[nodiscard]] const Snapshot& snapshot() const { return *snapshot_; }
-  [[nodiscard]] const ForwarderCounters& packet_counters() const { return forwarder_->counters(); }
+  [[nodiscard]] ForwarderCounters packet_counters() const;  // of all workers
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
   [[nodiscard]] const TestNode& identity() const { return identity_; }
   [[nodiscard]] const TestNetwork& network() const { return network_; }
@@ -73,8 +74,10 @@ class SimHost {
   void turn();
   [[nodiscard]] bool turn_once();
   void flush();
+  [[nodiscard]] Forwarder& forwarder_of(unsigned shard) { return *forwarders_[worker_of(shard, workers_)]; }
   // Frames that waited in the packet path and may go now.
   void release();
+  void release_from(Forwarder& forwarder);
   void write(Bytes frame, unsigned port);
   void arm();
   // What waits at the VM's port, but for the first `told` frames.
@@ -96,7 +99,8 @@ class SimHost {
 
   std::unique_ptr<SimLocation> location_;
   std::unique_ptr<Node> node_;
-  std::unique_ptr<Forwarder> forwarder_;
+  unsigned workers_;  // how many: hosts are not all alike
+  std::vector<std::unique_ptr<Forwarder>> forwarders_;
   std::shared_ptr<const Snapshot> snapshot_;
   DatagramBatch sending_;
   FrameBatch writing_;

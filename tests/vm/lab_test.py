@@ -100,7 +100,7 @@ def stop(number, _frame):
 
 
 @contextlib.contextmanager
-def running_lab(name, checks, replay=None, watches=False):
+def running_lab(name, checks, replay=None, watches=False, workers=None):
     """(lab, overlay, experiment) with rove up at every site, `rove watch-qemu` beside each QEMU with `watches`; taken
     down afterwards, and the daemons' last words shown when something failed."""
     binary, wan_emulator = sys.argv[1:3]
@@ -110,7 +110,7 @@ def running_lab(name, checks, replay=None, watches=False):
     lab = sites.Lab(f"{name}{os.getpid()}", wan_emulator)
     try:
         lab.build()
-        overlay = RoveOverlay(lab, binary, replay=replay, watches=watches)
+        overlay = RoveOverlay(lab, binary, replay=replay, watches=watches, workers=workers)
         checks.say("starting rove on every host")
         overlay.start()
         yield lab, overlay, Experiment(lab, overlay, image, checks.say)

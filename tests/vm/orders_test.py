@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Migrations of a QEMU guest that do not end as planned, or in another order: cancelled, rolled back, post-copy, many
-in a row. Each ends with one right owner everywhere.
+in a row. Each ends with one right owner everywhere. The hosts have different numbers of workers.
 Usage: orders_test.py ROVE WAN_EMULATOR [--moves N] [--replay MODE]"""
 
 import argparse
+import json
 import time
 
 import lab_test
 import sites
 from guest import BANDWIDTH_LOW
+
+WORKERS = {"a": 1, "b": 2, "c": 3}
 
 CASE = ("cancelled", "rolled back by a target that never ran", "rolled back from a running target", "post-copy")
 # Pings that were answered twice. A guest that went on at the target and then goes on at the source too answers in both
@@ -121,7 +124,11 @@ def main():
     arguments = parser.parse_args()
     lab_test.require()
     checks = lab_test.Checks()
-    with lab_test.running_lab("rvo", checks, arguments.replay, not arguments.no_watch) as (lab, overlay, experiment):
+    with lab_test.running_lab("rvo", checks, arguments.replay, not arguments.no_watch,
+                              WORKERS) as (lab, overlay, experiment):
+        for site, number in WORKERS.items():
+            status = json.loads(overlay.rove(site, "status", "--json").stdout)
+            checks.check(status["host"]["workers"] == number, f"{site} has {number} workers")
         experiment.boot_guest()
         experiment.start_pings()
         lab_test.make_known6(checks, lab)
