@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/peer/amplification.h"
+
 namespace rove {
 
 AddressBudget::Entry& AddressBudget::entry(TimePoint now, const Endpoint& address) {

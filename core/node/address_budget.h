@@ -11,7 +11,6 @@
 
 namespace rove {
 
-inline constexpr std::size_t kAmplificationMax = 3;
 // What may be sent unasked to an address, per kUnaskedInterval: a bootstrap ping and its repetitions.
 inline constexpr std::size_t kUnaskedBytes = 2048;
 inline constexpr std::chrono::seconds kUnaskedInterval{5};

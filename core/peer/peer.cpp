@@ -4,12 +4,10 @@
 #include <utility>
 
 #include "core/base/endpoint_codec.h"
+#include "core/peer/amplification.h"
 
 namespace rove {
 namespace {
-
-// docs/protocol.md §3: what may go to an address for what came from there, while it is unproven.
-constexpr std::size_t kAmplificationMax = 3;
 
 std::string_view algorithm_name(AeadAlgorithm algorithm) {
   return algorithm == AeadAlgorithm::Aes256Gcm ? "aes-256-gcm" : "chacha20-poly1305";

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/peer/amplification.h"
 #include "core/peer/handshake_gate.h"
 #include "core/peer/handshake_message.h"
 #include "core/peer/peer.h"
@@ -16,9 +17,6 @@
 
 namespace rove {
 namespace {
-
-// docs/protocol.md §3.
-constexpr std::size_t kAmplificationMax = 3;
 
 template <typename T>
 std::optional<T> take_front(std::deque<T>& queue) {
