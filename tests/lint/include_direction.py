@@ -95,10 +95,14 @@ def main():
     problems = []
     checked = 0
     includes = {}
-    for path in tree.sources():
+    sources = tree.sources()
+    for path in sources:
         folder = part_of(path.rsplit("/", 1)[0], allowed)
         text = tree.read(path)
         includes[path] = INCLUDE.findall(text)
+        own = path.removesuffix(".cpp") + ".h"
+        if folder in allowed and own != path and own in sources and includes[path][0] != ('"', own):
+            problems.append(f'{path}: "{own}" comes first, so that it is seen to compile alone (CMakeLists.txt)')
         for kind, header in includes[path]:
             checked += 1
             line = text[: text.index(header)].count("\n") + 1
