@@ -46,7 +46,7 @@ class DatagramExchange {
 
  private:
   using Box = Mailbox<Datagram>;
-  static constexpr std::size_t kDatagramsMax = 4096;  // from one to one
+  static constexpr std::size_t kDatagramsMax = 512;  // from one to one: several pieces of what was joined
 
   [[nodiscard]] Box& box(unsigned from, unsigned to) { return *boxes_[from * workers_ + to]; }
 

@@ -29,7 +29,7 @@ struct SessionView {
   Endpoint endpoint{};
   bool segments = true;                    // what the kernel cuts arrives there (UDP_SEGMENT)
   TimePoint expires{};                     // neither sealed nor opened from here on
-  std::shared_ptr<PeerTraffic> traffic{};  // the peer's; nullptr: nobody asks
+  std::shared_ptr<PeerTraffic> traffic{};  // the peer's; nullptr: of nobody's interest, and of one worker
 };
 
 struct Snapshot {
