@@ -25,7 +25,7 @@ inline constexpr unsigned kFlagHopsShift = 4;
 inline constexpr std::uint8_t kFlagForwarded = 0x40;
 inline constexpr std::uint8_t kFlagMarker = 0x80;  // the plaintext is a marker (core/wire/marker.h); with no other flag
 
-// Lane (sending thread) and count within it; together the AEAD's counter.
+// Lane (core/wire/shard.h) and count within it; together the AEAD's counter.
 struct PacketCounter {
   std::uint8_t lane = 0;
   std::uint64_t count = 0;  // < 2^56
