@@ -234,7 +234,7 @@ class Outside(Case):
                     counters[packet["ip.src"][0]].append((packet["rove.receiver"][0], lane, int(counter)))
         for host, address in zip(self.lab.hosts, ("10.1.0.1", "10.1.0.2")):
             sent = counters[address]
-            self.assertEqual({(receiver, lane) for receiver, lane, _ in sent}, {(sent[0][0], "1")})
+            self.assertEqual(len({(receiver, lane) for receiver, lane, _ in sent}), 1)  # one VM's: one lane
             numbers = [number for _, _, number in sent]
             self.assertEqual(sorted(numbers), list(range(min(numbers), max(numbers) + 1)), f"datagrams of {host.name}")
             # A few may have been sent before it captured, or after it.
