@@ -1,5 +1,7 @@
 #include "core/node/claim_pusher.h"
 
+#include <algorithm>
+
 namespace rove {
 
 bool ClaimPusher::push(TimePoint now, const NodeId& peer, const SignedClaim& claim) {
@@ -40,6 +42,7 @@ void ClaimPusher::forget_peer(const NodeId& peer) {
   for (auto it = pending_.lower_bound({peer, MacAddress{}}); it != pending_.end() && it->first.first == peer;) {
     by_record_.erase({peer, it->second.id});
     it = pending_.erase(it);
+    ++abandoned_;
   }
 }
 
@@ -52,17 +55,9 @@ std::vector<ClaimPusher::Push> ClaimPusher::take_due(TimePoint now) {
     const auto it = pending_.find(key);
     if (it == pending_.end() || it->second.next != at) continue;
     Pending& pending = it->second;
-    if (pending.sent > kPushIntervals.size()) {
-      ++abandoned_;
-      by_record_.erase({key.first, pending.id});
-      pending_.erase(it);
-      continue;
-    }
     out.push_back({key.first, key.second, pending.record});
-    // After the last repetition one more interval is left for its acknowledgement.
-    const std::size_t interval = std::min(pending.sent, kPushIntervals.size() - 1);
-    ++pending.sent;
-    pending.next = now + kPushIntervals[interval];
+    pending.next = now + kPushIntervals[pending.sent];
+    pending.sent = std::min(pending.sent + 1, kPushIntervals.size() - 1);
     due_.emplace(pending.next, key);
   }
   return out;

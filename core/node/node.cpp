@@ -232,7 +232,7 @@ void Node::Impl::handle_peer_up(Now now, const PeerUp& up) {
     }
   }
   // Whatever happened while we were apart: it learns what we hold now. What it was told in vain, before it started
-  // anew, would have few repetitions left.
+  // anew, would have to wait for its next repetition.
   pusher.restart(now.steady, up.peer);
   for (const auto& [mac, vm] : vms.vms()) {
     if (vm.is_forwarding() || vm.is_muted() || vm.is_expected()) continue;

@@ -322,6 +322,10 @@ void Node::Impl::push_to_all(Now now, const SignedClaim& claim, const NodeId& fi
 void Node::Impl::send_pushes(Now now) {
   std::map<NodeId, ClaimsMessage> messages;
   for (ClaimPusher::Push& push : pusher.take_due(now.steady)) {
+    if (!peers.is_up(push.peer)) {  // a redirect to somebody who left meanwhile would be repeated for ever
+      pusher.forget_peer(push.peer);
+      continue;
+    }
     // The VM may have moved on meanwhile: who did not hear that it was there must not hear it now.
     if (const SignedClaim* held = claims.find_any(VmAddress{push.vm});
         held != nullptr && held->encoded != push.record) {

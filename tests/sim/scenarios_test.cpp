@@ -1,6 +1,9 @@
 // Single moves, seen closely: whole nodes, virtual time, 10 ms between hosts.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "core/node/vm_table.h"
 #include "core/wire/neighbor.h"
 #include "tests/sim/world.h"
@@ -74,6 +77,11 @@ struct Scene {
     std::size_t place = 0;
     while (place < world.hosts() && (claim == nullptr || claim->owner != world.host(place).identity().key())) ++place;
     return place;
+  }
+  [[nodiscard]] std::size_t count_downs(std::size_t host) {
+    const std::vector<NodeEvent>& events = world.host(host).events();
+    return static_cast<std::size_t>(std::count_if(
+        events.begin(), events.end(), [](const NodeEvent& event) { return event.kind == NodeEvent::Kind::PeerDown; }));
   }
   void check_agreement() {
     for (const std::string& problem : world.find_disagreements()) FAIL_CHECK(problem);
@@ -487,6 +495,35 @@ TEST_CASE("sim: who was cut off during a move hears of it when the cut heals, th
 
     scene.check_agreement();
   }
+}
+
+TEST_CASE("sim: who was cut off during a move hears of it, though most of what is repeated to it afterwards is lost") {
+  Scene scene;
+  World& world = scene.world;
+  const TimePoint start = world.time().steady();
+  const auto set_cut = [&world](bool cut) {
+    const auto& from = world.host(1).endpoint();
+    const auto& to = world.host(2).endpoint();
+    cut ? world.underlay().cut(from, to) : world.underlay().heal(from, to);
+  };
+  set_cut(true);
+  world.migrate(0, 1);
+  world.time().run_until(start + 18s);
+  // From here on the two hear each other again before either counts as down, and only repetitions fall into cuts. The
+  // last of the short waits is over 7.9 s after the claim, the next ones are 5 s each.
+  for (Duration repetition = 22'860ms; repetition < 60s; repetition += 5s) {
+    set_cut(false);
+    world.time().run_until(start + kDowntime + repetition - 500ms);
+    set_cut(true);
+    world.time().run_until(start + kDowntime + repetition + 500ms);
+  }
+  CHECK(scene.believed_place(2, 0) == 0);
+
+  set_cut(false);
+  world.run_for(5s);
+
+  CHECK(scene.believed_place(2, 0) == 1);
+  CHECK(scene.count_downs(2) == 0);
 }
 
 TEST_CASE("sim: a daemon that starts anew hears at once of a move while it was dead, though nobody had missed it yet") {
