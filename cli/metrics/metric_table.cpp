@@ -56,7 +56,7 @@ constexpr auto kEntries = std::to_array<MetricEntry>({
     {"node", "addresses_not_allowed", kCounter, "Addresses of VMs here that this node's certificate does not allow."},
     {"node", "pushes_sent", kCounter, "Claims that were sent to peers, repetitions included."},
     {"node", "pushes_limited", kCounter, "Claims that were not sent to a peer: too many were under way."},
-    {"node", "pushes_abandoned", kCounter, "Claims that a peer never acknowledged."},
+    {"node", "pushes_abandoned", kCounter, "Claims that a peer had not acknowledged when its session ended."},
     {"node", "redirects_sent", kCounter, "Senders that were told where a VM is now."},
     {"node", "searches", kCounter, "Times that all members were asked for a VM, because it or its host fell silent."},
     {"node", "searches_limited", kCounter, "Searches of others beyond 200 in a second, not served."},

@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "core/node/vm_table.h"
@@ -82,6 +84,12 @@ struct Scene {
     const std::vector<NodeEvent>& events = world.host(host).events();
     return static_cast<std::size_t>(std::count_if(
         events.begin(), events.end(), [](const NodeEvent& event) { return event.kind == NodeEvent::Kind::PeerDown; }));
+  }
+  [[nodiscard]] std::uint64_t counter(std::size_t host, std::string_view wanted) {
+    for (const auto& [name, value] : world.host(host).node().status().counters) {
+      if (name == wanted) return value;
+    }
+    return ~std::uint64_t{0};
   }
   void check_agreement() {
     for (const std::string& problem : world.find_disagreements()) FAIL_CHECK(problem);
@@ -524,6 +532,24 @@ TEST_CASE("sim: who was cut off during a move hears of it, though most of what i
 
   CHECK(scene.believed_place(2, 0) == 1);
   CHECK(scene.count_downs(2) == 0);
+}
+
+TEST_CASE("sim: nothing is repeated to a peer that has left, though a frame of its was still to be answered") {
+  Scene scene;
+  World& world = scene.world;
+  world.migrate(0, 1);
+  world.run_for(1s);
+  world.host(3).kill();
+  world.run_for(1min);
+  REQUIRE(scene.count_downs(0) == 1);
+  const std::uint64_t abandoned = scene.counter(0, "pushes_abandoned");
+
+  world.host(0).node().handle_worker_event(world.time().now(),
+                                           MisdirectedFrame{world.host(3).identity().id(), world.vm(0).mac()});
+  world.run_for(1min);
+
+  CHECK(scene.counter(0, "redirects_sent") == 1);
+  CHECK(scene.counter(0, "pushes_abandoned") == abandoned + 1);
 }
 
 TEST_CASE("sim: a daemon that starts anew hears at once of a move while it was dead, though nobody had missed it yet") {
