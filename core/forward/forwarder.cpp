@@ -151,7 +151,7 @@ struct Forwarder::Impl {
     Result<Segmenter> segmenter = Segmenter::make(frame, info, segment_size);
     if (!segmenter) return drop(DropReason::BadFrame);
     if (WorkerSession* session = find_direct(now, info)) {
-      const std::size_t failed = sealer.seal_segments(*session, *segmenter, out);
+      const std::size_t failed = sealer.seal_segments(*session, shard_of_frame(frame), *segmenter, out);
       counters.drops[static_cast<std::size_t>(DropReason::NoSession)] += failed;
       return note_sent(now, *session, info.destination);
     }

@@ -69,7 +69,8 @@ bool FrameSealer::seal_or_pack(WorkerSession& session, bool needs_checksum, Byte
   return true;
 }
 
-std::size_t FrameSealer::seal_segments(WorkerSession& session, Segmenter& segmenter, DatagramBatch& out) {
+std::size_t FrameSealer::seal_segments(WorkerSession& session, unsigned shard, Segmenter& segmenter,
+                                       DatagramBatch& out) {
   flush(out);
   std::size_t failed = 0;
   std::uint8_t index = 0;  // begins anew after 256 segments, as another superframe's would
@@ -77,7 +78,7 @@ std::size_t FrameSealer::seal_segments(WorkerSession& session, Segmenter& segmen
     const MutableBytes segment = segmenter.next();
     const auto flags = static_cast<std::uint8_t>(kFlagNeedsChecksum | kFlagSuperframe |
                                                  (segmenter.done() ? kFlagLast : std::uint8_t{0}));
-    if (!seal_plaintext(session, shard_of_frame(segment), flags, index++, segment, 1, out)) ++failed;
+    if (!seal_plaintext(session, shard, flags, index++, segment, 1, out)) ++failed;
   }
   return failed;
 }

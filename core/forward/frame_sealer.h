@@ -37,8 +37,10 @@ class FrameSealer {
   // As seal(), but a small frame may wait for flush().
   [[nodiscard]] bool seal_or_pack(WorkerSession& session, bool needs_checksum, BytesView frame, const FrameInfo& info,
                                   DatagramBatch& out);
-  // Needs room for a datagram and a superframe. How many segments could not be sealed because the lane is used up.
-  [[nodiscard]] std::size_t seal_segments(WorkerSession& session, Segmenter& segmenter, DatagramBatch& out);
+  // `shard` is the superframe's. Needs room for a datagram and a superframe. How many segments could not be sealed
+  // because the lane is used up.
+  [[nodiscard]] std::size_t seal_segments(WorkerSession& session, unsigned shard, Segmenter& segmenter,
+                                          DatagramBatch& out);
   // Nothing waits. To be so when sessions change.
   [[nodiscard]] bool empty() const { return packing_ == nullptr; }
   // Needs room for one datagram. A pack for which the lane has no count left is dropped (no_session).

@@ -26,11 +26,9 @@ WorkerSession::WorkerSession(const SessionView& view, unsigned worker, PeerBudge
       expires_(view.expires),
       budget_(budget),
       traffic_(view.traffic ? view.traffic : std::make_shared<PeerTraffic>()),
+      meter_(traffic_->meter(worker)),
       sealing_(view.algorithm, *view.seal_key),
-      opening_(view.algorithm, *view.open_key),
-      worker_(worker) {
-  ROVE_CHECK(worker < kShards);
-}
+      opening_(view.algorithm, *view.open_key) {}
 
 void WorkerSession::handle_view(const SessionView& view) {
   ROVE_CHECK(view.peer == peer_ && view.local_index == local_index_ && view.remote_index == remote_index_);

@@ -74,7 +74,7 @@ class WorkerSession {
   [[nodiscard]] TimePoint expires() const { return expires_; }
   [[nodiscard]] bool is_expired(TimePoint now) const { return now >= expires_; }
   [[nodiscard]] PeerBudget& budget() { return budget_; }
-  [[nodiscard]] PeerTrafficMeter& traffic() { return traffic_->meter(worker_); }
+  [[nodiscard]] PeerTrafficMeter& traffic() { return meter_; }
   [[nodiscard]] Heard& heard() { return traffic_->heard(); }
 
   // Writes header, ciphertext and tag, plaintext.size() + kDataOverhead octets; `plaintext` may lie at to +
@@ -109,10 +109,10 @@ class WorkerSession {
   TimePoint expires_;
   PeerBudget& budget_;
   std::shared_ptr<PeerTraffic> traffic_;
+  PeerTrafficMeter& meter_;  // the worker's of it
 
   Aead sealing_;
   Aead opening_;
-  unsigned worker_;
   std::array<LaneCounter, kShards> sent_{};  // of the worker's own shards
   std::vector<Lane> lanes_;
 
