@@ -62,6 +62,12 @@ struct Scene {
     const auto it = received.find(world.vm(from).ip());
     return it == received.end() ? Duration::max() : world.time().steady() - it->second.last;
   }
+  // A host's daemon is started again, and hears at once what `peer` tells who comes up.
+  void start_anew(std::size_t host, std::size_t peer) {
+    world.host(host).start();
+    REQUIRE(run_until_up(host, peer, 2s));
+    world.run_for(200ms);
+  }
   // False if `host` has no session with `peer` after `patience`.
   [[nodiscard]] bool run_until_up(std::size_t host, std::size_t peer, Duration patience) {
     const NodeId id = world.host(peer).identity().id();
@@ -560,9 +566,7 @@ TEST_CASE("sim: a daemon that starts anew hears at once of a move while it was d
   world.migrate(0, 1);
   world.run_for(13s);  // the new host has told it in vain, and would again after 5 s
 
-  world.host(3).start();
-  REQUIRE(scene.run_until_up(3, 1, 2s));
-  world.run_for(200ms);
+  scene.start_anew(3, 1);
 
   CHECK(scene.believed_place(3, 0) == 1);
 }
@@ -578,9 +582,7 @@ TEST_CASE("sim: a daemon that starts anew is not told of a place that the VM has
   world.run_for(12s);  // the one in between has told it in vain
 
   world.underlay().cut(world.host(3).endpoint(), world.host(2).endpoint());
-  world.host(3).start();
-  REQUIRE(scene.run_until_up(3, 1, 2s));
-  world.run_for(200ms);
+  scene.start_anew(3, 1);
 
   CHECK(scene.believed_place(3, 0) == 2);
 }

@@ -17,24 +17,12 @@
 #include "tap/clock.h"
 #include "tests/support/private_network.h"
 #include "tests/support/test_frames.h"
+#include "tests/unit/tap/worker_lab.h"
 
 namespace rove {
 namespace {
 
-constexpr std::chrono::seconds kLimit{10};  // only a failing test waits so long
-constexpr unsigned kVms = 8;                // of each host
-
-std::shared_ptr<const AeadKey> key_of(std::uint8_t octet) {
-  std::array<std::uint8_t, 32> bytes{};
-  bytes.fill(octet);
-  return std::make_shared<const AeadKey>(bytes);
-}
-
-NodeId node(std::uint8_t number) {
-  NodeId id{};
-  id.octets[0] = number;
-  return id;
-}
+constexpr unsigned kVms = 8;  // of each host
 
 // Of host 0 or 1; their MACs are of all shards.
 MacAddress vm_mac(unsigned host, unsigned number) {
@@ -110,12 +98,7 @@ struct Site {
 
   template <typename T>
   std::optional<T> wait_event() {
-    while (true) {
-      while (auto event = pool->poll_event()) {
-        if (auto* wanted = std::get_if<T>(&*event)) return std::move(*wanted);
-      }
-      if (!woken.try_acquire_for(kLimit)) return std::nullopt;
-    }
+    return rove::wait_event<T>(*pool, woken);
   }
 };
 

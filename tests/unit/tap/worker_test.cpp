@@ -26,17 +26,10 @@
 #include "tests/support/allocation_counter.h"
 #include "tests/support/private_network.h"
 #include "tests/support/test_superframe.h"
+#include "tests/unit/tap/worker_lab.h"
 
 namespace rove {
 namespace {
-
-constexpr std::chrono::seconds kLimit{10};  // only a failing test waits so long
-
-std::shared_ptr<const AeadKey> key_of(std::uint8_t octet) {
-  std::array<std::uint8_t, 32> bytes{};
-  bytes.fill(octet);
-  return std::make_shared<const AeadKey>(bytes);
-}
 
 struct VirtualMachine {
   MacAddress mac;
@@ -101,15 +94,9 @@ struct Site {
     });
   }
 
-  // The next event of kind T; others are thrown away. nullopt: none within the limit.
   template <typename T>
   std::optional<T> wait_event() {
-    while (true) {
-      while (auto event = worker->poll_event()) {
-        if (auto* wanted = std::get_if<T>(&*event)) return std::move(*wanted);
-      }
-      if (!woken.try_acquire_for(kLimit)) return std::nullopt;
-    }
+    return rove::wait_event<T>(*worker, woken);
   }
 };
 
@@ -141,12 +128,6 @@ class StandingWorker {
   std::unique_lock<std::mutex> closed_{gate_, std::defer_lock};
   std::atomic<bool> entered_{false};
 };
-
-NodeId node(std::uint8_t octet) {
-  NodeId id;
-  id.octets.fill(octet);
-  return id;
-}
 
 struct SiteView {
   NodeId self;
