@@ -16,8 +16,7 @@
 #include "core/base/mailbox.h"
 #include "core/wire/header.h"
 #include "core/wire/shard.h"
-#include "tap/file_descriptor.h"
-#include "tap/steering.h"
+#include "tap/wake_signal.h"
 
 namespace rove {
 
@@ -31,17 +30,18 @@ class DatagramExchange {
   // Throws std::system_error.
   explicit DatagramExchange(unsigned workers);
 
+  [[nodiscard]] unsigned workers() const { return workers_; }
   // Whose it is; the asking worker's own where it is nobody's in particular.
   [[nodiscard]] unsigned owner_of(BytesView datagram, unsigned asking) const {
-    const bool has_lane = datagram.size() > kLaneAt && datagram[0] == static_cast<std::uint8_t>(DatagramType::Data);
-    return has_lane ? worker_of(shard_of_lane(datagram[kLaneAt]), workers_) : asking;
+    const auto shard = shard_of_datagram(datagram);
+    return shard ? worker_of(*shard, workers_) : asking;
   }
   // From one worker's thread to another's, which it wakes. False when that one is too slow.
   [[nodiscard]] bool hand(unsigned from, unsigned to, Datagram datagram);
   // Readable when there is something to take.
-  [[nodiscard]] int fd(unsigned worker) const { return wake_fds_[worker].get(); }
+  [[nodiscard]] int fd(unsigned worker) const { return signals_[worker].fd(); }
   // To be called when fd() is readable, before take().
-  void acknowledge(unsigned worker);
+  void acknowledge(unsigned worker) { signals_[worker].drain(); }
   [[nodiscard]] std::optional<Datagram> take(unsigned worker);
 
  private:
@@ -52,7 +52,7 @@ class DatagramExchange {
 
   unsigned workers_;
   std::vector<std::unique_ptr<Box>> boxes_;  // [from][to]
-  std::vector<FileDescriptor> wake_fds_;
+  std::vector<WakeSignal> signals_;
 };
 
 }  // namespace rove

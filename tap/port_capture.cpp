@@ -8,7 +8,6 @@
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 // The kernel's headers go last: libc's keep them from defining the same types.
@@ -33,6 +32,7 @@
 #include "tap/clock.h"
 #include "tap/port_socket.h"
 #include "tap/signals_blocked.h"
+#include "tap/wake_signal.h"
 
 namespace rove {
 namespace {
@@ -150,7 +150,6 @@ struct PortCapture::Impl {
   Impl(Mode mode_, const OwnPort& own_port_, std::function<void()> wake_)
       : mode(mode_),
         own_port(own_port_),
-        wake_fd(check_syscall("create an eventfd", eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))),
         wake(std::move(wake_)),
         commands(kMessagesMax),
         captured(kMessagesMax),
@@ -164,7 +163,7 @@ struct PortCapture::Impl {
 
   ~Impl() {
     stopping.store(true, std::memory_order_release);
-    signal();
+    waking.notify();
     thread.join();
   }
 
@@ -178,16 +177,10 @@ struct PortCapture::Impl {
 
   void post(Command command) {
     if (commands.push(std::move(command))) {
-      signal();
+      waking.notify();
     } else {
       messages_lost.fetch_add(1, std::memory_order_relaxed);
     }
-  }
-
-  void signal() {
-    const std::uint64_t one = 1;
-    // Only EAGAIN is possible, when the count is at its maximum: then it is awake.
-    [[maybe_unused]] const ssize_t size = ::write(wake_fd.get(), &one, sizeof one);
   }
 
   // ---- its own thread ----------------------------------------------------------------------------
@@ -217,7 +210,7 @@ struct PortCapture::Impl {
 
   void wait() {
     polled.clear();
-    polled.push_back({wake_fd.get(), POLLIN, 0});
+    polled.push_back({waking.fd(), POLLIN, 0});
     polled.push_back({links.fd(), POLLIN, 0});
     const TimePoint now = read_steady_clock();
     const bool resting = now < resting_until;
@@ -235,8 +228,7 @@ struct PortCapture::Impl {
     }
     if (!waiting.empty()) timeout = timeout < 0 ? 1 : std::min(timeout, 1);  // ms
     (void)poll(polled.data(), polled.size(), timeout);                       // EINTR: a turn for nothing
-    std::uint64_t count = 0;
-    [[maybe_unused]] const ssize_t size = ::read(wake_fd.get(), &count, sizeof count);  // EAGAIN: not signalled
+    waking.drain();
   }
 
   void handle_commands() {
@@ -599,7 +591,7 @@ struct PortCapture::Impl {
 
   const Mode mode;
   const OwnPort own_port;
-  const FileDescriptor wake_fd;
+  const WakeSignal waking;
   const std::function<void()> wake;
   Mailbox<Command> commands;
   Mailbox<CapturedFrames> captured;

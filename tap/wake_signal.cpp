@@ -1,4 +1,4 @@
-#include "cli/base/wake_signal.h"
+#include "tap/wake_signal.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@ WakeSignal::WakeSignal() : event_(check_syscall("create an eventfd", ::eventfd(0
 
 void WakeSignal::notify() const noexcept {
   const std::uint64_t one = 1;
-  // Fails only when the counter is at its top: then the loop is awake anyway.
+  // Fails only when the counter is at its top: then it is awake anyway.
   [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
 }
 

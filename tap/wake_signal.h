@@ -1,4 +1,4 @@
-// Wakes the control loop from another thread.
+// Wakes a thread that polls, from another one.
 #pragma once
 
 #include "tap/file_descriptor.h"

@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +33,7 @@
 #include "tap/clock.h"
 #include "tap/coalescing_watch.h"
 #include "tap/signals_blocked.h"
+#include "tap/wake_signal.h"
 
 namespace rove {
 namespace {
@@ -83,7 +83,7 @@ struct Worker::Impl {
   void turn();
   void wait();
   bool poll_busily();  // whether something is ready
-  void drain_wake_fd();
+  void drain_signal();
   void handle_commands();
   bool handle_datagrams(UdpSocket& socket, CoalescingWatch& coalescing);  // whether nothing is left to read
   [[nodiscard]] bool hand_over(const UdpSocket::Received& received);      // whether it was another worker's
@@ -101,12 +101,11 @@ struct Worker::Impl {
   bool post(WorkerCommand command);
   bool push_kept_snapshot();
   void wake_worker();  // unless it is awake
-  void signal_worker();
 
   const Duration busy_poll;
   const unsigned number;
   const std::shared_ptr<DatagramExchange> exchange;  // nullptr: there is one worker
-  const FileDescriptor wake_fd;
+  const WakeSignal waking;
   const std::function<void()> wake;
   UdpSocketPair sockets;  // sending is thread-safe
 
@@ -114,7 +113,7 @@ struct Worker::Impl {
   Mailbox<WorkerCommand> commands;
   Mailbox<WorkerEvent> events;
   std::atomic<bool> stopping{false};
-  std::atomic<bool> asleep{false};         // or about to be: a command must be announced by wake_fd
+  std::atomic<bool> asleep{false};         // or about to be: a command must be announced by `waking`
   std::atomic<bool> snapshot_kept{false};  // the control thread waits for room in `commands`
   std::array<std::atomic<std::uint64_t>, std::tuple_size_v<CounterNumbers<WorkerCounters>>> published{};
   std::error_code realtime_error;  // constant
@@ -137,7 +136,7 @@ struct Worker::Impl {
   TimePoint now{};
   std::vector<Echo> echoes;        // of this turn's commands: answered when the TAP has been read empty
   TimePoint caught_up{};           // all datagrams that arrived before it have been handled
-  std::array<pollfd, 5> polled{};  // wake_fd, TAP, IPv4, IPv6, exchange
+  std::array<pollfd, 5> polled{};  // waking, TAP, IPv4, IPv6, exchange
 
   std::thread thread;  // last: the rest exists when it starts
 };
@@ -147,7 +146,6 @@ Worker::Impl::Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair
     : busy_poll(config.busy_poll),
       number(config.forwarder.worker),
       exchange(config.exchange),
-      wake_fd(check_syscall("create an eventfd", eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))),
       wake(std::move(wake_callback)),
       sockets(std::move(socket_pair)),
       commands(config.commands_max),
@@ -157,16 +155,17 @@ Worker::Impl::Impl(const WorkerConfig& config, TapQueue tap_queue, UdpSocketPair
       forwarder(with_offloads(config.forwarder, tap.offloads())) {
   // poll() leaves out negative descriptors.
   const auto fd_of = [](const std::optional<UdpSocket>& socket) { return socket ? socket->fd() : -1; };
-  polled = {{{wake_fd.get(), POLLIN, 0},
+  polled = {{{waking.fd(), POLLIN, 0},
              {tap.fd(), POLLIN, 0},
              {fd_of(sockets.v4), POLLIN, 0},
              {fd_of(sockets.v6), POLLIN, 0},
              {exchange ? exchange->fd(number) : -1, POLLIN, 0}}};
   const SignalsBlocked blocked;
   thread = std::thread{[this] { run(); }};
-  const std::string name = config.workers == 1 ? "rove-worker" : "rove-worker-" + std::to_string(number);
+  const unsigned workers = exchange ? exchange->workers() : 1;
+  const std::string name = workers == 1 ? "rove-worker" : "rove-worker-" + std::to_string(number);
   pthread_setname_np(thread.native_handle(), name.c_str());
-  if (config.realtime) realtime_error = set_realtime(thread.native_handle(), config.busy_poll, config.workers);
+  if (config.realtime) realtime_error = set_realtime(thread.native_handle(), config.busy_poll, workers);
 }
 
 void Worker::Impl::run() noexcept {
@@ -215,7 +214,7 @@ bool Worker::Impl::poll_busily() {
 // Who posts looks at `asleep` after its push, and we look at the mailbox after having set it. Both change it by
 // exchange: one of the two comes second in its order and sees what the other did before.
 void Worker::Impl::wait() {
-  if (busy_poll > Duration{0} && backlog.empty() && poll_busily()) return drain_wake_fd();
+  if (busy_poll > Duration{0} && backlog.empty() && poll_busily()) return drain_signal();
   asleep.exchange(true, std::memory_order_acq_rel);
   int timeout = commands.empty() && backlog.empty() ? -1 : 0;
   if (const auto deadline = forwarder.poll_timeout(); deadline && timeout != 0) {
@@ -227,15 +226,11 @@ void Worker::Impl::wait() {
     for (pollfd& entry : polled) entry.revents = 0;
   }
   asleep.store(false, std::memory_order_relaxed);
-  drain_wake_fd();
+  drain_signal();
 }
 
-void Worker::Impl::drain_wake_fd() {
-  if (polled[0].revents != 0) {
-    std::uint64_t count = 0;
-    // Nothing to do about a failure: there is none but EAGAIN, for a count of zero.
-    [[maybe_unused]] const ssize_t size = read(wake_fd.get(), &count, sizeof count);
-  }
+void Worker::Impl::drain_signal() {
+  if (polled[0].revents != 0) waking.drain();
 }
 
 void Worker::Impl::handle_commands() {
@@ -409,13 +404,7 @@ bool Worker::Impl::push_kept_snapshot() {
 }
 
 void Worker::Impl::wake_worker() {
-  if (asleep.exchange(false, std::memory_order_acq_rel)) signal_worker();
-}
-
-void Worker::Impl::signal_worker() {
-  const std::uint64_t one = 1;
-  // Only EAGAIN is possible, when the count is at its maximum: then it is awake.
-  [[maybe_unused]] const ssize_t size = write(wake_fd.get(), &one, sizeof one);
+  if (asleep.exchange(false, std::memory_order_acq_rel)) waking.notify();
 }
 
 Worker::Worker(const WorkerConfig& config, TapQueue tap, UdpSocketPair sockets, std::optional<PortWriter> ports,
@@ -424,7 +413,7 @@ Worker::Worker(const WorkerConfig& config, TapQueue tap, UdpSocketPair sockets, 
 
 Worker::~Worker() {
   impl_->stopping.store(true, std::memory_order_release);
-  impl_->signal_worker();
+  impl_->waking.notify();
   impl_->thread.join();
 }
 

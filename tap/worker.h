@@ -28,8 +28,7 @@ struct WorkerConfig {
   bool realtime = false;
   // It goes on looking for so long before it sleeps, and gives way to who else wants its processor meanwhile.
   std::chrono::microseconds busy_poll{0};
-  // With several: how many there are, and where those that are not its own go; it outlives the workers.
-  unsigned workers = 1;
+  // Where datagrams that are not its own go; nullptr: there is one worker.
   std::shared_ptr<DatagramExchange> exchange{};
 };
 

@@ -12,8 +12,9 @@
 namespace rove {
 namespace {
 
-bool is_of_all(const Echo& echo) {
-  return echo.vm == MacAddress{};
+// Of an Echo, and its Echoed.
+bool is_of_all(const MacAddress& vm) {
+  return vm == MacAddress{};
 }
 
 }  // namespace
@@ -38,9 +39,8 @@ WorkerPool::WorkerPool(const WorkerConfig& config, std::vector<WorkerParts> part
     : echoed_(parts.size(), false) {
   ROVE_CHECK(!parts.empty() && parts.size() <= kShards);
   WorkerConfig own = config;
-  own.workers = static_cast<unsigned>(parts.size());
-  if (own.workers > 1) {
-    own.exchange = std::make_shared<DatagramExchange>(own.workers);
+  if (parts.size() > 1) {
+    own.exchange = std::make_shared<DatagramExchange>(static_cast<unsigned>(parts.size()));
     own.forwarder.heard_vms = std::make_shared<HeardVms>();
   }
   for (WorkerParts& one : parts) {
@@ -53,7 +53,7 @@ WorkerPool::WorkerPool(const WorkerConfig& config, std::vector<WorkerParts> part
 bool WorkerPool::post(WorkerCommand command) {
   const auto* snapshot = std::get_if<NewSnapshot>(&command);
   const auto* echo = std::get_if<Echo>(&command);
-  if (snapshot == nullptr && (echo == nullptr || !is_of_all(*echo))) {
+  if (snapshot == nullptr && (echo == nullptr || !is_of_all(echo->vm))) {
     return owner_of(command).post(std::move(command));
   }
   bool posted = true;
@@ -80,7 +80,7 @@ std::optional<WorkerEvent> WorkerPool::poll_event() {
     }
     idle = 0;
     const auto* echoed = std::get_if<Echoed>(&*event);
-    if (echoed != nullptr && is_of_all(Echo{echoed->vm}) && !handle_echo_of_all(current)) continue;
+    if (echoed != nullptr && is_of_all(echoed->vm) && !handle_echo_of_all(current)) continue;
     return event;
   }
   return std::nullopt;

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "cli/base/log.h"
-#include "cli/base/wake_signal.h"
 #include "cli/config/enrolment.h"
 #include "cli/control/control_server.h"
 #include "cli/daemon/daemon.h"
@@ -19,6 +18,7 @@
 #include "dht/dht_location.h"
 #include "tap/netlink.h"
 #include "tap/port_capture.h"
+#include "tap/wake_signal.h"
 #include "tap/worker_pool.h"
 
 namespace asio {

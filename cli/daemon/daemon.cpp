@@ -14,7 +14,6 @@
 
 #include "cli/base/capabilities.h"
 #include "cli/base/failure.h"
-#include "cli/base/wake_signal.h"
 #include "cli/config/enrolment.h"
 #include "cli/control/control_server.h"
 #include "cli/daemon/control_loop.h"
@@ -35,6 +34,7 @@
 #include "tap/system_random.h"
 #include "tap/tap_device.h"
 #include "tap/udp_canary.h"
+#include "tap/wake_signal.h"
 #include "tap/worker_pool.h"
 
 namespace rove {

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "cli/base/host_port.h"
-#include "cli/base/wake_signal.h"
 #include "core/base/address.h"
 #include "core/base/time.h"
+#include "tap/wake_signal.h"
 
 namespace rove {
 

@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "cli/base/health_problem.h"
-#include "cli/base/wake_signal.h"
 #include "cli/config/config.h"
 #include "cli/daemon/name_resolver.h"
 #include "core/base/address.h"
 #include "core/base/time.h"
 #include "tap/netlink.h"
 #include "tap/udp_socket.h"
+#include "tap/wake_signal.h"
 
 namespace rove {
 

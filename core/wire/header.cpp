@@ -1,5 +1,7 @@
 #include "core/wire/header.h"
 
+#include "core/wire/shard.h"
+
 namespace rove {
 namespace {
 
@@ -29,6 +31,11 @@ bool flags_fit_data(std::uint8_t flags, std::uint8_t index) {
 
 bool lane_fits(DatagramType type, std::uint8_t lane) {
   return (type == DatagramType::Control) == (lane == 0);
+}
+
+std::optional<unsigned> shard_of_datagram(BytesView datagram) {
+  const bool has_lane = datagram.size() > kLaneAt && datagram[0] == static_cast<std::uint8_t>(DatagramType::Data);
+  return has_lane ? std::optional{shard_of_lane(datagram[kLaneAt])} : std::nullopt;
 }
 
 void store_header(std::uint8_t* to, const Header& header) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
@@ -44,6 +45,9 @@ struct Header {
 
 // Lane 0 is for `control`, the others for `data`.
 [[nodiscard]] bool lane_fits(DatagramType type, std::uint8_t lane);
+
+// Whose frames a datagram carries, by its lane (core/wire/shard.h); nullopt: it is no data.
+[[nodiscard]] std::optional<unsigned> shard_of_datagram(BytesView datagram);
 
 // `to` has room for kHeaderSize octets.
 void store_header(std::uint8_t* to, const Header& header);

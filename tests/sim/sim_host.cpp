@@ -164,8 +164,7 @@ void SimHost::handle_datagram(const Endpoint& from, const Bytes& datagram) {
   if (node_ == nullptr) return;
   Bytes copy = datagram;
   in_turn_ = true;  // the frames that it carries may move entries of the bridge, which tells of it at once
-  const bool has_lane = copy.size() > kLaneAt && copy[0] == static_cast<std::uint8_t>(DatagramType::Data);
-  Forwarder& forwarder = forwarder_of(has_lane ? shard_of_lane(copy[kLaneAt]) : 0);
+  Forwarder& forwarder = forwarder_of(shard_of_datagram(copy).value_or(0));
   forwarder.handle_datagram(time_.steady(), from, copy, writing_, sending_);
   flush();
   release_from(forwarder);

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "cli/base/failure.h"
-#include "cli/base/wake_signal.h"
 #include "tap/file_descriptor.h"
+#include "tap/wake_signal.h"
 #include "tests/unit/cli/raw_client.h"
 #include "tests/unit/cli/temporary_directory.h"
 
