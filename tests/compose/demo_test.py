@@ -6,6 +6,7 @@ usage: demo_test.py BUILD_FOLDER"""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -109,6 +110,10 @@ def check_moves_by_hand(checks, engine):
     again = vm("move", "b")
     checks.check(again.returncode == 1 and "is at b already" in again.stderr, "vm move b, again: " + again.stderr)
     checks.check(vm("where").stdout == "b\n", "the workload is at b")
+    # Otherwise a move may cut it off for 2 s (docker/lab/vm).
+    link = engine.docker("exec", engine.container("workload"), "ip", "-o", "link", "show", "eth0").stdout
+    own, peer = re.match(r"(\d+): eth0@if(\d+):", link).groups()
+    checks.check(own != peer, f"the ends of the workload's veth pair have different indices: {own}, {peer}")
     # A container that was restarted has lost its interface.
     client = engine.container("client-c")
     engine.docker("restart", "--time", "1", client)
