@@ -22,8 +22,11 @@ import processes  # noqa: E402  pylint: disable=wrong-import-position
 HOSTS = ("a", "b")
 UNDERLAY = {"a": "10.98.0.1", "b": "10.98.0.2"}
 WIRE = "eth0"
-# What lets packets of up to 64 KB cross the wire in one piece.
-OFFLOADS = ("tso", "gso", "gro", "tx-udp-segmentation")
+# By the name of a wire, how it is told from the kernel's default: "on" lets packets of up to 64 KB cross in one piece;
+# over the others each crosses by itself, and with "gro" the receiver joins what came together, as the drivers of
+# network cards do.
+_SEGMENTATION_OFF = ("tso", "off", "gso", "off", "tx-udp-segmentation", "off")
+WIRES = {"on": (), "off": (*_SEGMENTATION_OFF, "gro", "off"), "gro": (*_SEGMENTATION_OFF, "gro", "on")}
 
 
 class LabError(RuntimeError):
@@ -38,9 +41,9 @@ class Lab:
     """Builds the namespaces, and remembers all that it started. close() takes everything down; nothing else is
     touched."""
 
-    def __init__(self, bridged, offloads):
+    def __init__(self, bridged, wire):
         self.id = f"bench{os.getpid()}"
-        self.bridged, self.offloads = bridged, offloads
+        self.bridged, self.wire = bridged, wire
         self.directory = tempfile.mkdtemp(prefix="rove-bench-")
         self._namespaces = []
         self._processes = []
@@ -62,17 +65,19 @@ class Lab:
         self._namespaces.append(namespace)
         command(["ip", "netns", "add", namespace])
         self.ip(name, "link", "set", "lo", "up")
-        # No traffic but that which is measured: no IPv6 addresses that announce themselves.
-        self.run(name, "sh", "-ec", "for each in all default; do echo 1 >/proc/sys/net/ipv6/conf/$each/disable_ipv6; "
-                                    "done")
+        # No traffic but that which is measured: no IPv6 addresses that announce themselves. No detour of a bridge's
+        # frames through iptables either, which a kernel takes for all bridges once Docker has run on it.
+        self.run(name, "sh", "-ec", """
+            for each in all default; do echo 1 >/proc/sys/net/ipv6/conf/$each/disable_ipv6; done
+            for each in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $each ] || echo 0 >$each; done""")
 
     def add_wire(self, device):
-        """A veth between the two hosts, with the offloads that the lab's wires have."""
+        """A veth between the two hosts, of the lab's kind of wire."""
         a, b = HOSTS
         self.ip(a, "link", "add", device, "type", "veth", "peer", "name", device, "netns", self.namespace(b))
         for host in HOSTS:
-            if not self.offloads:
-                self.run(host, "ethtool", "-K", device, *[word for name in OFFLOADS for word in (name, "off")])
+            if WIRES[self.wire]:
+                self.run(host, "ethtool", "-K", device, *WIRES[self.wire])
             self.ip(host, "link", "set", device, "mtu", 1500, "up")
 
     def add_guest(self, host, system, mtu, address):
@@ -130,9 +135,9 @@ class Lab:
 
 
 @contextlib.contextmanager
-def built(bridged, offloads):
+def built(bridged, wire):
     """A Lab that is there, and taken down behind the block however that ends."""
-    laboratory = Lab(bridged, offloads)
+    laboratory = Lab(bridged, wire)
     try:
         laboratory.build()
         yield laboratory
