@@ -28,25 +28,6 @@ MacAddress MacAddress::broadcast() {
   return {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 }
 
-MacAddress MacAddress::from_bytes(const std::uint8_t* six) {
-  MacAddress mac;
-  std::memcpy(mac.octets.data(), six, mac.octets.size());
-  return mac;
-}
-
-IpAddress IpAddress::v4(const std::uint8_t* four) {
-  IpAddress ip;
-  std::memcpy(ip.octets_.data(), four, 4);
-  return ip;
-}
-
-IpAddress IpAddress::v6(const std::uint8_t* sixteen) {
-  IpAddress ip;
-  ip.family_ = Family::V6;
-  std::memcpy(ip.octets_.data(), sixteen, 16);
-  return ip;
-}
-
 bool IpAddress::is_unspecified() const {
   const BytesView view = bytes();
   return std::all_of(view.begin(), view.end(), [](std::uint8_t octet) { return octet == 0; });

@@ -4,6 +4,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <string>
@@ -16,13 +17,22 @@ namespace rove {
 struct MacAddress {
   std::array<std::uint8_t, 6> octets{};
 
-  auto operator<=>(const MacAddress&) const = default;
+  // 48 bits, the first octet highest.
+  [[nodiscard]] constexpr std::uint64_t value() const {
+    return std::uint64_t{load_be<std::uint32_t>(octets.data())} << 16 | load_be<std::uint16_t>(octets.data() + 4);
+  }
+  constexpr auto operator<=>(const MacAddress& other) const { return value() <=> other.value(); }
+  constexpr bool operator==(const MacAddress& other) const { return value() == other.value(); }
   [[nodiscard]] bool is_zero() const { return *this == MacAddress{}; }
   // Group bit (IEEE 802 I/G): multicast or broadcast.
   [[nodiscard]] bool is_group() const { return (octets[0] & 1) != 0; }
   [[nodiscard]] bool is_broadcast() const;
   [[nodiscard]] static MacAddress broadcast();
-  [[nodiscard]] static MacAddress from_bytes(const std::uint8_t* six);
+  [[nodiscard]] static MacAddress from_bytes(const std::uint8_t* six) {
+    MacAddress mac;
+    std::memcpy(mac.octets.data(), six, mac.octets.size());
+    return mac;
+  }
 };
 
 // IPv4 or IPv6 address. IPv4 stands in the first four octets. Default: the unspecified IPv4.
@@ -31,10 +41,22 @@ class IpAddress {
   enum class Family : std::uint8_t { V4 = 4, V6 = 6 };
 
   IpAddress() = default;
-  [[nodiscard]] static IpAddress v4(const std::uint8_t* four);
-  [[nodiscard]] static IpAddress v6(const std::uint8_t* sixteen);
+  [[nodiscard]] static IpAddress v4(const std::uint8_t* four) {
+    IpAddress ip;
+    std::memcpy(ip.octets_.data(), four, 4);
+    return ip;
+  }
+  [[nodiscard]] static IpAddress v6(const std::uint8_t* sixteen) {
+    IpAddress ip;
+    ip.family_ = Family::V6;
+    std::memcpy(ip.octets_.data(), sixteen, 16);
+    return ip;
+  }
 
   auto operator<=>(const IpAddress&) const = default;
+  bool operator==(const IpAddress& other) const {
+    return family_ == other.family_ && std::memcmp(octets_.data(), other.octets_.data(), sizeof octets_) == 0;
+  }
   [[nodiscard]] Family family() const { return family_; }
   [[nodiscard]] bool is_v4() const { return family_ == Family::V4; }
   [[nodiscard]] std::size_t size() const { return is_v4() ? 4 : 16; }
@@ -103,11 +125,18 @@ class VmAddress {
 // FNV-1a; tables that a peer can fill are bounded, so a keyed hash is not needed for safety.
 [[nodiscard]] std::size_t hash_bytes(BytesView bytes, std::size_t seed = 0);
 
+// For what is looked up for every frame: Fibonacci hashing (Knuth, TAOCP 3, §6.4). Every bit of the number reaches the
+// highest ones; these are folded onto the lowest, which tables of the standard library go by.
+[[nodiscard]] constexpr std::size_t hash_number(std::uint64_t number) {
+  const std::uint64_t product = number * 0x9e3779b97f4a7c15ULL;
+  return product ^ product >> 32;
+}
+
 }  // namespace rove
 
 template <>
 struct std::hash<rove::MacAddress> {
-  std::size_t operator()(const rove::MacAddress& mac) const { return rove::hash_bytes(mac.octets); }
+  std::size_t operator()(const rove::MacAddress& mac) const { return rove::hash_number(mac.value()); }
 };
 template <>
 struct std::hash<rove::IpAddress> {
@@ -120,6 +149,6 @@ struct std::hash<rove::Endpoint> {
 template <>
 struct std::hash<rove::VmAddress> {
   std::size_t operator()(const rove::VmAddress& vm) const {
-    return vm.is_mac() ? rove::hash_bytes(vm.mac().octets) : rove::hash_bytes(vm.ip().bytes(), vm.ip().size());
+    return vm.is_mac() ? rove::hash_number(vm.mac().value()) : rove::hash_bytes(vm.ip().bytes(), vm.ip().size());
   }
 };

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace rove {
@@ -17,21 +18,21 @@ using Bytes = std::vector<std::uint8_t>;
 using BytesView = std::span<const std::uint8_t>;
 using MutableBytes = std::span<std::uint8_t>;
 
-// Reads a big-endian integer. `from` must hold sizeof(T) bytes.
+// Reads a big-endian integer. `from` must hold sizeof(T) bytes. Written without a loop, as compilers make one load of
+// that.
 template <std::unsigned_integral T>
 [[nodiscard]] constexpr T load_be(const std::uint8_t* from) {
-  T value = 0;
-  for (std::size_t i = 0; i < sizeof(T); ++i) value = static_cast<T>((value << 8) | from[i]);
-  return value;
+  return [from]<std::size_t... I>(std::index_sequence<I...>) {
+    return static_cast<T>((... | static_cast<T>(T{from[I]} << 8 * (sizeof(T) - 1 - I))));
+  }(std::make_index_sequence<sizeof(T)>{});
 }
 
 // Writes a big-endian integer. `to` must have room for sizeof(T) bytes.
 template <std::unsigned_integral T>
 constexpr void store_be(std::uint8_t* to, T value) {
-  for (std::size_t i = sizeof(T); i-- > 0;) {
-    to[i] = static_cast<std::uint8_t>(value);
-    value = static_cast<T>(value >> 8);
-  }
+  [to, value]<std::size_t... I>(std::index_sequence<I...>) {
+    ((to[I] = static_cast<std::uint8_t>(value >> 8 * (sizeof(T) - 1 - I))), ...);
+  }(std::make_index_sequence<sizeof(T)>{});
 }
 
 [[nodiscard]] inline BytesView as_bytes(std::string_view text) {

@@ -107,7 +107,8 @@ bool IpsecMbAes256GcmCipher::open(const AeadNonce& nonce, BytesView associated_d
   std::array<std::uint8_t, kAeadTagSize> tag{};
   functions()->decrypt(&state().key, &state().context, out, ciphertext.data(), size, nonce.data(),
                        associated_data.data(), associated_data.size(), tag.data(), tag.size());
-  return sodium_memcmp(tag.data(), ciphertext.data() + size, tag.size()) == 0;
+  static_assert(kAeadTagSize == crypto_verify_16_BYTES);
+  return crypto_verify_16(tag.data(), ciphertext.data() + size) == 0;  // in constant time
 }
 
 }  // namespace rove

@@ -17,9 +17,9 @@ bool FrameSealer::seal_plaintext(WorkerSession& session, unsigned shard, std::ui
                                  BytesView plaintext, std::size_t frames, DatagramBatch& out) {
   DatagramBatch::Slot& slot = out.next();
   const bool sealed = session.seal(shard, flags, index, plaintext, slot.data);
-  // Asked only when the notice fits: it is given once.
-  if (events_.has_room(EventQueue::Kind::Notice) && session.take_worn(shard)) {
+  if (session.is_worn(shard) && events_.has_room(EventQueue::Kind::Notice)) {
     events_.push(EventQueue::Kind::Notice, SessionWorn{session.local_index()});
+    session.set_worn_reported(shard);
   }
   if (!sealed) return false;
   slot.to = session.endpoint();

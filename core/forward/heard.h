@@ -42,9 +42,8 @@ class HeardVms {
  private:
   static constexpr unsigned kBits = 12;  // for some hundred VMs of a host, 32 KiB
 
-  // Fibonacci hashing, as in VmMap.
   [[nodiscard]] static std::size_t place_of(const MacAddress& vm) {
-    return hash_bytes(vm.octets) * 0x9e3779b97f4a7c15ULL >> (64 - kBits);
+    return std::hash<MacAddress>{}(vm) >> (64 - kBits);
   }
 
   std::array<Heard, 1U << kBits> places_{};

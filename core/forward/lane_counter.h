@@ -19,12 +19,9 @@ class LaneCounter {
   [[nodiscard]] std::optional<std::uint64_t> take() {
     return next_ < kRekeyAfterMessages ? std::optional{next_++} : std::nullopt;
   }
-  // True once, when the lane nears its end.
-  [[nodiscard]] bool take_worn() {
-    if (worn_reported_ || next_ < kRekeyAfterMessages - kRekeyHeadroom) return false;
-    worn_reported_ = true;
-    return true;
-  }
+  // Nears its end, and was not reported yet.
+  [[nodiscard]] bool is_worn() const { return next_ >= kRekeyAfterMessages - kRekeyHeadroom && !worn_reported_; }
+  void set_worn_reported() { worn_reported_ = true; }
 
  private:
   std::uint64_t next_ = 0;

@@ -81,8 +81,9 @@ class WorkerSession {
   // kHeaderSize. `shard`: what the plaintext is of, one of this worker's. False when its lane is used up.
   [[nodiscard]] bool seal(unsigned shard, std::uint8_t flags, std::uint8_t index, BytesView plaintext,
                           std::uint8_t* to);
-  // True once, when this shard's lane nears its end.
-  [[nodiscard]] bool take_worn(unsigned shard) { return sent_.at(shard).take_worn(); }
+  // This shard's lane nears its end, and that was not reported yet.
+  [[nodiscard]] bool is_worn(unsigned shard) const { return sent_.at(shard).is_worn(); }
+  void set_worn_reported(unsigned shard) { sent_.at(shard).set_worn_reported(); }
 
   struct Opened {
     MutableBytes plaintext;  // lies in the datagram

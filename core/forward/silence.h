@@ -54,10 +54,7 @@ class VmSilence {
     Silence silence;
   };
 
-  // Fibonacci hashing, as in VmMap.
-  [[nodiscard]] Entry& entry_of(const MacAddress& vm) {
-    return entries_[hash_bytes(vm.octets) * 0x9e3779b97f4a7c15ULL >> (64 - kBits)];
-  }
+  [[nodiscard]] Entry& entry_of(const MacAddress& vm) { return entries_[std::hash<MacAddress>{}(vm) >> (64 - kBits)]; }
 
   std::array<Entry, 1U << kBits> entries_{};
 };

@@ -84,11 +84,8 @@ class VmMap {
   static constexpr std::size_t kShards = 256;  // four VMs a shard with 1,000, sixteen with 4,096
   using Shard = std::unordered_map<MacAddress, VmView>;
 
-  // Fibonacci hashing (Knuth, TAOCP 3, §6.4) of FNV-1a: the last octet, in which MACs of one maker differ, hardly
-  // reaches bits 17 to 39 of FNV-1a alone.
-  [[nodiscard]] static std::size_t shard_of(const MacAddress& mac) {
-    return hash_bytes(mac.octets) * 0x9e3779b97f4a7c15ULL >> 56;
-  }
+  // By other bits than the shard's own table.
+  [[nodiscard]] static std::size_t shard_of(const MacAddress& mac) { return std::hash<MacAddress>{}(mac) >> 56; }
   [[nodiscard]] Shard& own_shard(std::size_t index);
 
   std::array<std::shared_ptr<const Shard>, kShards> shards_{};

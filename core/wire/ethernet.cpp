@@ -208,7 +208,8 @@ Result<FrameInfo> parse_frame(BytesView frame, std::size_t size_max) {
   if (frame.size() < kFrameSizeMin) return fail(Error::Truncated);
   if (frame.size() > size_max) return fail(Error::TooLarge);
 
-  FrameInfo info;
+  Result<FrameInfo> result{FrameInfo{}};
+  FrameInfo& info = *result;
   info.destination = MacAddress::from_bytes(frame.data());
   info.source = MacAddress::from_bytes(frame.data() + 6);
   if (info.source.is_group() || info.source.is_zero()) return fail(Error::Malformed);
@@ -223,8 +224,8 @@ Result<FrameInfo> parse_frame(BytesView frame, std::size_t size_max) {
   }
 
   const Outcome outcome = parse_payload(frame.subspan(info.payload), info);
-  if (!outcome) return tl::make_unexpected(outcome.error());
-  return info;
+  if (!outcome) result = tl::make_unexpected(outcome.error());
+  return result;
 }
 
 }  // namespace rove

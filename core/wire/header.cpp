@@ -5,12 +5,7 @@
 namespace rove {
 namespace {
 
-constexpr std::size_t kFlagsAt = 1;
-constexpr std::size_t kIndexAt = 2;
-constexpr std::size_t kZeroAt = 3;
-constexpr std::size_t kReceiverAt = 4;
-constexpr std::size_t kCounterAt = kLaneAt;
-static_assert(kCounterAt + sizeof(std::uint64_t) == kHeaderSize);
+static_assert(kLaneAt + sizeof(std::uint64_t) == kHeaderSize);
 
 constexpr std::uint8_t kKnownDataFlags =
     kFlagNeedsChecksum | kFlagSuperframe | kFlagLast | kFlagPacked | kFlagHopsMask | kFlagForwarded;
@@ -29,22 +24,9 @@ bool flags_fit_data(std::uint8_t flags, std::uint8_t index) {
 
 }  // namespace
 
-bool lane_fits(DatagramType type, std::uint8_t lane) {
-  return (type == DatagramType::Control) == (lane == 0);
-}
-
 std::optional<unsigned> shard_of_datagram(BytesView datagram) {
   const bool has_lane = datagram.size() > kLaneAt && datagram[0] == static_cast<std::uint8_t>(DatagramType::Data);
   return has_lane ? std::optional{shard_of_lane(datagram[kLaneAt])} : std::nullopt;
-}
-
-void store_header(std::uint8_t* to, const Header& header) {
-  to[0] = static_cast<std::uint8_t>(header.type);
-  to[kFlagsAt] = header.flags;
-  to[kIndexAt] = header.index;
-  to[kZeroAt] = 0;
-  store_be(to + kReceiverAt, header.receiver.value);
-  store_be(to + kCounterAt, header.counter.value());
 }
 
 Result<Header> parse_header(BytesView datagram) {
@@ -58,7 +40,7 @@ Result<Header> parse_header(BytesView datagram) {
   header.index = datagram[kIndexAt];
   if (datagram[kZeroAt] != 0) return fail(Error::Malformed);
   header.receiver.value = load_be<std::uint32_t>(datagram.data() + kReceiverAt);
-  const std::uint64_t counter = load_be<std::uint64_t>(datagram.data() + kCounterAt);
+  const std::uint64_t counter = load_be<std::uint64_t>(datagram.data() + kLaneAt);
   header.counter.lane = static_cast<std::uint8_t>(counter >> kLaneShift);
   header.counter.count = counter & kCountMask;
 

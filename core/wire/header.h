@@ -15,7 +15,12 @@ enum class DatagramType : std::uint8_t { Data = 1, Control = 2, Sealed = 3 };
 inline constexpr std::size_t kHeaderSize = 16;
 inline constexpr std::size_t kDataOverhead = kHeaderSize + 16;  // header ‖ tag
 
-inline constexpr std::size_t kLaneAt = 8;  // offset of the lane octet
+// Offsets. The lane is the counter's first octet.
+inline constexpr std::size_t kFlagsAt = 1;
+inline constexpr std::size_t kIndexAt = 2;
+inline constexpr std::size_t kZeroAt = 3;
+inline constexpr std::size_t kReceiverAt = 4;
+inline constexpr std::size_t kLaneAt = 8;
 
 inline constexpr std::uint8_t kFlagNeedsChecksum = 0x01;
 inline constexpr std::uint8_t kFlagSuperframe = 0x02;
@@ -44,13 +49,22 @@ struct Header {
 };
 
 // Lane 0 is for `control`, the others for `data`.
-[[nodiscard]] bool lane_fits(DatagramType type, std::uint8_t lane);
+[[nodiscard]] constexpr bool lane_fits(DatagramType type, std::uint8_t lane) {
+  return (type == DatagramType::Control) == (lane == 0);
+}
 
 // Whose frames a datagram carries, by its lane (core/wire/shard.h); nullopt: it is no data.
 [[nodiscard]] std::optional<unsigned> shard_of_datagram(BytesView datagram);
 
 // `to` has room for kHeaderSize octets.
-void store_header(std::uint8_t* to, const Header& header);
+inline void store_header(std::uint8_t* to, const Header& header) {
+  to[0] = static_cast<std::uint8_t>(header.type);
+  to[kFlagsAt] = header.flags;
+  to[kIndexAt] = header.index;
+  to[kZeroAt] = 0;
+  store_be(to + kReceiverAt, header.receiver.value);
+  store_be(to + kLaneAt, header.counter.value());
+}
 // Errors: Truncated, Malformed (reserved bits, a flag that does not fit the type, lane and type disagree),
 // Unknown (type).
 [[nodiscard]] Result<Header> parse_header(BytesView datagram);

@@ -137,6 +137,26 @@ TEST_CASE("parse_vm_address: a MAC or an IP") {
   CHECK_FALSE(parse_vm_address("guest"));
 }
 
+TEST_CASE("hash_number: neighbours differ in the highest bits and in the lowest") {
+  std::set<std::size_t> highest;
+  std::set<std::size_t> lowest;
+  for (std::uint8_t octet = 0; octet < 128; ++octet) {
+    const std::size_t hash = std::hash<MacAddress>{}({{0x52, 0x54, 0x00, 0x12, 0x34, octet}});
+    highest.insert(hash >> 56);
+    lowest.insert(hash & 0xff);
+  }
+  CHECK(highest.size() > 96);
+  CHECK(lowest.size() > 64);
+}
+
+TEST_CASE("MacAddress: a number of 48 bits, ordered as its octets are") {
+  constexpr MacAddress kMac{{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}};
+  static_assert(kMac.value() == 0x525400123456);
+  CHECK(MacAddress{{0x52, 0x54, 0x00, 0x12, 0x34, 0x55}} < kMac);
+  CHECK(MacAddress{{0x53, 0, 0, 0, 0, 0}} > kMac);
+  CHECK(MacAddress{{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}} == kMac);
+}
+
 TEST_CASE("hash_bytes: FNV-1a, and the seed counts") {
   CHECK(hash_bytes({}) == 0xcbf29ce484222325ULL);
   CHECK(hash_bytes(as_bytes("a")) == 0xaf63dc4c8601ec8cULL);  // published test vector of FNV-1a 64

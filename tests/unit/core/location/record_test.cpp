@@ -346,7 +346,7 @@ TEST_CASE("node record: no shorter prefix decodes, and every changed bit is noti
 }
 
 TEST_CASE("node record: a body that breaks a rule is refused although its signature is right") {
-  constexpr std::size_t kFlagsAt = 1;
+  constexpr std::size_t kRecordFlagsAt = 1;
   constexpr std::size_t kCountAt = 50;
   const Fixture f;
   const Bytes encoded = sign_node_record(f.record(), f.network, f.seed).encoded;
@@ -360,7 +360,7 @@ TEST_CASE("node record: a body that breaks a rule is refused although its signat
     expected = Error::UnknownVersion;
   }
   SUBCASE("flags") {
-    body[kFlagsAt] = 1;
+    body[kRecordFlagsAt] = 1;
   }
   SUBCASE("nine endpoints") {
     body[kCountAt] = 9;
