@@ -32,6 +32,7 @@
 #include "core/wire/frame_pack.h"
 #include "tap/clock.h"
 #include "tap/coalescing_watch.h"
+#include "tap/precedence.h"
 #include "tap/signals_blocked.h"
 #include "tap/wake_signal.h"
 
@@ -58,12 +59,16 @@ constexpr std::size_t kBatchOctets = kDatagramOctets + kSuperframeOctetsMax;
 constexpr std::size_t kRelaySlots = kPackedFramesMax + 1;
 constexpr std::size_t kRelayOctets = 3 * kDatagramSizeMax + kPackedFramesMax * kDataOverhead;
 
+std::error_code set_policy(pthread_t thread, int policy) {
+  const sched_param parameters{.sched_priority = sched_get_priority_min(policy)};
+  return {pthread_setschedparam(thread, policy, &parameters), std::generic_category()};
+}
+
 // One that polls must not: it would keep ordinary threads from its processor for good. Nor if the workers could have
 // all processors: a flood of datagrams would leave the control thread next to nothing.
 std::error_code set_realtime(pthread_t thread, Duration busy_poll, unsigned workers) {
   if (busy_poll > Duration{0} || std::thread::hardware_concurrency() <= workers) return {};
-  const sched_param parameters{.sched_priority = sched_get_priority_min(SCHED_FIFO)};
-  return {pthread_setschedparam(thread, SCHED_FIFO, &parameters), std::generic_category()};
+  return set_policy(thread, SCHED_FIFO);
 }
 
 ForwarderConfig with_offloads(ForwarderConfig config, const TapOffloads& offloads) {
@@ -96,6 +101,7 @@ struct Worker::Impl {
   void write_incoming();
   void send_outgoing();
   void publish();
+  void adapt_precedence();
 
   // Control thread.
   bool post(WorkerCommand command);
@@ -133,6 +139,9 @@ struct Worker::Impl {
   CoalescingWatch coalescing_v4;
   CoalescingWatch coalescing_v6;
   WorkerCounters counters;  // its `forwarder` stays empty: the Forwarder has them
+  Precedence precedence;
+  bool ceded = false;        // it has gone first, and does not for now
+  std::size_t arrivals = 0;  // in this turn, for `precedence`
   TimePoint now{};
   std::vector<Echo> echoes;        // of this turn's commands: answered when the TAP has been read empty
   TimePoint caught_up{};           // all datagrams that arrived before it have been handled
@@ -197,6 +206,7 @@ void Worker::Impl::turn() {
   if (polled[1].revents != 0 || !backlog.empty() || !echoes.empty()) handle_frames();
   handle_echoes();
   send_outgoing();
+  adapt_precedence();
   publish();
 }
 
@@ -264,7 +274,10 @@ bool Worker::Impl::handle_datagrams(UdpSocket& socket, CoalescingWatch& coalesci
     if (!incoming.has_room(kPackedFramesMax)) write_incoming();
     const CoalescingWatch::Counts one{totals.datagrams_opened, refused};
     forwarder.handle_datagram(now, received.from, received.datagram, incoming, outgoing);
-    if (!received.joined) continue;
+    if (!received.joined) {
+      ++arrivals;
+      continue;
+    }
     joined.opened += totals.datagrams_opened - one.opened;
     joined.refused += refused - one.refused;
   }
@@ -324,6 +337,7 @@ void Worker::Impl::handle_frames() {
     const auto frame = backlog.pop();
     if (!frame) break;
     octets += frame->octets.size();
+    if (frame->offload.segment_size == 0) ++arrivals;
     if (!outgoing.has_room(kSegmentsMax + 1, kSuperframeOctetsMax + kDatagramSizeMax)) send_outgoing();
     forwarder.handle_frame(now, frame->octets, frame->offload, outgoing);
     release_held();
@@ -359,6 +373,17 @@ void Worker::Impl::send_outgoing() {
   if (outgoing.empty()) return;
   counters.udp_send_errors += outgoing.slots().size() - sockets.send(outgoing.slots());
   outgoing.clear();
+}
+
+// Only of a thread that goes first by its configuration, and was allowed to.
+void Worker::Impl::adapt_precedence() {
+  if (!precedence.handle_turn(now, std::exchange(arrivals, 0))) return;
+  if (precedence.first()) {
+    if (std::exchange(ceded, false)) (void)set_policy(pthread_self(), SCHED_FIFO);
+  } else if (sched_getscheduler(0) == SCHED_FIFO) {
+    ceded = !set_policy(pthread_self(), SCHED_OTHER);
+    if (ceded) ++counters.realtime_pauses;
+  }
 }
 
 void Worker::Impl::publish() {

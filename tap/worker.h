@@ -22,9 +22,10 @@ struct WorkerConfig {
   ForwarderConfig forwarder{};
   std::size_t commands_max = 8192;  // mailbox from the control thread
   std::size_t events_max = 8192;    // mailbox to the control thread
-  // The thread goes before all ordinary ones (SCHED_FIFO, the lowest priority of it), if that is permitted. Beside a
-  // busy TCP flow on two processors the 99th percentile of a ping was 0.7 to 0.9 ms then and 2.6 without, at 10.2 and
-  // 6.3 Gb/s (Linux 6.18, 2026-11-28): ordinary threads run their slice to its end before a woken one gets its turn.
+  // The thread goes before all ordinary ones (SCHED_FIFO, the lowest priority of it), if that is permitted; not while
+  // small frames come in quick succession (tap/precedence.h). Beside a busy TCP flow on two processors the 99th
+  // percentile of a ping was 0.7 to 0.9 ms then and 2.6 without, at 10.2 and 6.3 Gb/s (Linux 6.18, 2026-11-28):
+  // ordinary threads run their slice to its end before a woken one gets its turn.
   bool realtime = false;
   // It goes on looking for so long before it sleeps, and gives way to who else wants its processor meanwhile.
   std::chrono::microseconds busy_poll{0};
@@ -41,6 +42,7 @@ struct WorkerCounters {
   std::uint64_t udp_kernel_drops = 0;    // datagrams that came faster than we read
   std::uint64_t datagrams_handed = 0;    // came to another worker than their own, and were handed to that
   std::uint64_t datagrams_unhanded = 0;  // … which had no room for them
+  std::uint64_t realtime_pauses = 0;     // times that it ceded its precedence to ordinary threads (Precedence)
 };
 
 // post(), send(), poll_event(), counters(), failure(): control thread. The rest runs on the worker's own thread, which

@@ -474,6 +474,7 @@ struct ControlLoop::Impl {
                          {"udp_kernel_drops", worker.udp_kernel_drops},
                          {"datagrams_handed", worker.datagrams_handed},
                          {"datagrams_unhanded", worker.datagrams_unhanded},
+                         {"realtime_pauses", worker.realtime_pauses},
                          {"events_lost", worker.events_lost},
                          {"commands_lost", commands_lost},
                          {"datagrams_unsent", datagrams_unsent},

@@ -118,6 +118,7 @@ constexpr auto kEntries = std::to_array<MetricEntry>({
     {"daemon", "udp_kernel_drops", kCounter, "Datagrams that came faster than they were read."},
     {"daemon", "datagrams_handed", kCounter, "Datagrams that came to another worker than their own."},
     {"daemon", "datagrams_unhanded", kCounter, "Datagrams that came to another worker, and were lost on the way."},
+    {"daemon", "realtime_pauses", kCounter, "Times that a worker did not go first: small frames came in succession."},
     {"daemon", "events_lost", kCounter, "Messages to the control thread that were lost: it does not keep up."},
     {"daemon", "commands_lost", kCounter, "Messages to the packet path that were lost: it does not keep up."},
     {"daemon", "datagrams_unsent", kCounter, "Datagrams of the control thread that the kernel did not send."},

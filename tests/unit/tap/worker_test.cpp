@@ -536,6 +536,30 @@ TEST_CASE("Worker: its thread goes before ordinary ones where that is wanted and
   }
 }
 
+// Sanitizers make it too slow for that.
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+TEST_CASE("Worker: does not go first while datagrams come singly and fast, and does again afterwards") {
+  const PrivateNetwork network;
+  if (!network.permitted()) return;
+  Site site{"a"};
+  UdpSocket stranger = UdpSocket::bind({ip_of("127.0.0.1"), 0});
+  constexpr std::array<std::uint8_t, 1> kNothing{0};
+  site.start({.realtime = true});
+  REQUIRE(eventually([] { return worker_threads().size() == 1; }));
+  const auto policy = [] { return sched_getscheduler(worker_threads()[0]); };
+  if (policy() != SCHED_FIFO) return;
+
+  const TimePoint end = read_steady_clock() + kLimit;
+  while (site.worker->counters().realtime_pauses == 0 && read_steady_clock() < end) {
+    for (int i = 0; i < 100; ++i) (void)stranger.send_one(site.endpoint, kNothing);
+  }
+
+  REQUIRE(site.worker->counters().realtime_pauses > 0);
+  CHECK(policy() == SCHED_OTHER);
+  CHECK(eventually([&] { return stranger.send_one(site.endpoint, kNothing) && policy() == SCHED_FIFO; }));
+}
+#endif
+
 TEST_CASE("Worker: stopping never waits for traffic") {
   const PrivateNetwork network;
   if (!network.permitted()) return;
