@@ -50,10 +50,10 @@ constexpr std::chrono::milliseconds kBacklogMax{100};
 // Frames to be written; more are written in between.
 constexpr std::size_t kFrameSlots = 2048;
 static_assert(kFrameSlots >= kPackedFramesMax);
-// Frames go out together in batches of this size: large enough that the system call costs little, small enough to be in
-// the cache still.
-constexpr std::size_t kDatagramSlots = 2 * kSegmentsMax;
-constexpr std::size_t kDatagramOctets = std::size_t{128} << 10;
+// Frames go out together in batches of this size, a turn's superframes: the few datagrams of one that are too many for
+// one piece (UdpSocket) go in a piece with the next one's. Small enough to be in the cache still.
+constexpr std::size_t kDatagramOctets = kFrameOctetsPerTurn;
+constexpr std::size_t kDatagramSlots = (kDatagramOctets / kSuperframeSizeMax + 2) * kSegmentsMax;
 constexpr std::size_t kBatchOctets = kDatagramOctets + kSuperframeOctetsMax;
 // What one datagram's frames can become that are sent on, a marker and what a DatagramBatch wants for the next one.
 constexpr std::size_t kRelaySlots = kPackedFramesMax + 1;
