@@ -1,11 +1,9 @@
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/base/check.h"
 #include "core/forward/forwarder.h"
-#include "core/wire/checksum.h"
 #include "tests/bench/bulk_frames.h"
 #include "tests/bench/workload.h"
 #include "tests/unit/core/forward/forward_lab.h"
@@ -14,17 +12,10 @@ namespace rove {
 namespace {
 
 const ForwarderConfig kConfig{.packs = true, .joins_tcp = true, .joins_udp = true};
-constexpr std::size_t kSmallFrames = 20;
-constexpr std::size_t kSmallFrameSize = 64;
+constexpr std::size_t kPackedFrames = 20;
 constexpr std::size_t kSingleFrames = 32;
 constexpr std::size_t kSinglePayload = kBulkSegmentSize;
 constexpr std::size_t kFrameSlots = 2048;  // as a worker has
-
-// A frame as the TAP hands it over.
-struct TapFrame {
-  Bytes octets;
-  TapOffload offload;
-};
 
 // Frames of one turn from a's VM to b's, through both packet paths. Sealing and opening wear out counters and
 // overwrite buffers, so each run() has new ones.
@@ -110,23 +101,8 @@ std::vector<TapFrame> large_frames(const PacketEnds& ends) {
   return {kSingleFrames, {transport_packet(shape, kSinglePayload, kTcpAck, 1, ends), bulk_offload(0)}};
 }
 
-// Datagrams of one flow, with IPv4 identifications that count on, as Linux numbers them: so they are joined when they
-// are opened.
-std::vector<TapFrame> small_frames(const PacketEnds& ends) {
-  const PacketShape shape{.tcp = false};
-  const TapOffload offload{.needs_checksum = true,
-                           .checksum_start = static_cast<std::uint16_t>(shape.transport_at()),
-                           .checksum_offset = 6,
-                           .segment_size = 0};
-  const Bytes frame = transport_packet(shape, kSmallFrameSize - shape.header_size(), kTcpAck, 1, ends);
-  std::vector<TapFrame> frames(kSmallFrames, {frame, offload});
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    Bytes& octets = frames[i].octets;
-    const auto id = static_cast<std::uint16_t>(kFirstId + i);
-    store_be(&octets[24], updated_checksum(load_be<std::uint16_t>(&octets[24]), kFirstId, id));
-    store_be(&octets[18], id);
-  }
-  return frames;
+std::vector<TapFrame> packed_frames(const PacketEnds& ends) {
+  return small_frames(ends, kPackedFrames);
 }
 
 void add(std::vector<NamedWorkload>& to, AeadAlgorithm algorithm, const std::string& name) {
@@ -138,7 +114,7 @@ void add(std::vector<NamedWorkload>& to, AeadAlgorithm algorithm, const std::str
   };
   add_both("superframe", one_superframe);
   add_both("frames", large_frames);
-  add_both("packed", small_frames);
+  add_both("packed", packed_frames);
 }
 
 }  // namespace

@@ -4,8 +4,11 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "core/base/time.h"
 
 namespace rove {
 
@@ -18,6 +21,8 @@ class Workload {
 
   virtual void prepare() {}
   virtual void run() = 0;
+  // How long what is of interest in the last run() took; nullopt: all of it is.
+  [[nodiscard]] virtual std::optional<Duration> took() { return std::nullopt; }
   // After each run(), not measured.
   virtual void verify() {}
 
@@ -39,5 +44,7 @@ struct NamedWorkload {
 [[nodiscard]] std::vector<NamedWorkload> plain_workloads();
 // core/forward: from a frame to datagrams and back, once for each algorithm.
 [[nodiscard]] std::vector<NamedWorkload> forwarder_workloads();
+// tap: a worker's turn from one poll to the next, with its system calls, once for each algorithm.
+[[nodiscard]] std::vector<NamedWorkload> turn_workloads();
 
 }  // namespace rove
