@@ -106,7 +106,8 @@ class Lab:
     def _start_wan(self, commands):
         self.sysctl("router", **{"net.ipv4.ip_forward": 1, "net.ipv4.conf.all.rp_filter": 0,
                                  "net.ipv4.conf.default.rp_filter": 0})
-        arguments = [word for host in HOSTS for word in ("--site", f"{host}={subnet(host)}")]
+        arguments = ["--control", self.path("wan.sock")]
+        arguments += [word for host in HOSTS for word in ("--site", f"{host}={subnet(host)}")]
         for command in (f"set delay {DELAY_MS}ms", *commands):
             arguments += ["--do", command]
         emulator = self.spawn("router", self._wan_emulator, *arguments, log="wan_emulator.log")
@@ -116,6 +117,11 @@ class Lab:
             self.ip("router", "rule", "add", "iif", f"to-{host}", "lookup", "100")
 
     # -- using
+
+    def wan(self, *command):
+        """A command of the WAN emulator's, while it runs."""
+        subprocess.run([self._wan_emulator, "--ask", self.path("wan.sock"), *command], check=True, timeout=10,
+                       stdout=subprocess.DEVNULL)
 
     def namespace(self, name):
         return f"{self.name}-{name}"

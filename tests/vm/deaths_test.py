@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Daemons and hypervisors that die around a migration of a QEMU guest: the source's daemon in the moment of completion,
-with `rove prepare` at the target and without, the target's daemon or QEMU before and after the announce. Each ends with
-one right owner everywhere. Usage: deaths_test.py ROVE WAN_EMULATOR"""
+with `rove prepare` at the target and without, and with the target's pushes lost too; the target's daemon or QEMU before
+and after the announce. Each ends with one right owner everywhere. Usage: deaths_test.py ROVE WAN_EMULATOR"""
 
 import json
 import time
@@ -14,6 +14,7 @@ from guest import BANDWIDTH_LOW, MAC
 # sign of the guest. Answers take longer: a guest under TCG needs some 60 ms after a move to answer even its neighbour.
 GOAL_MS = 2 * sites.DELAY_MS + 50
 REACHED_MS = 1000
+LOST_S = 0.3  # nothing comes from the target's host to the third site's for so long, from the guest's STOP on
 AFTER_ANNOUNCE_S = 0.3
 
 
@@ -25,21 +26,30 @@ def arrival(overlay, target):
     return move["began_ms"] / 1e3, None if move["direct_us"] is None else move["direct_us"] / 1e3
 
 
-def source_daemon(checks, overlay, experiment, target, prepared):
+def source_daemon(checks, lab, overlay, experiment, target, prepared=True, push_lost=False):
     """-9 between QEMU's STOP and the target's announce: nobody forwards, nobody redirects."""
     source = experiment.guest.site
     third = next(site for site in sites.SITES if site not in (source, target))
-    what = f"source's daemon killed, {source} → {target}{', prepared' if prepared else ''}"
+    what = f"source's daemon killed, {source} → {target}{', prepared' if prepared else ''}" \
+           f"{f', nothing from {target} to {third} for {LOST_S} s' if push_lost else ''}"
+
+    def kill():
+        if push_lost:  # first: the target pushes some 20 ms later
+            lab.wan("set", target, third, "loss", "100%")
+        overlay.kill_daemon(source)
     if prepared:
         overlay.rove(target, "prepare", MAC)
         time.sleep(1)
         checks.check(overlay.vms(target).get(MAC) == "expected", f"{what}: {target} expects the guest")
-    move = experiment.guest.migrate(target, on_stopped=lambda: overlay.kill_daemon(source))
+    move = experiment.guest.migrate(target, on_stopped=kill)
+    if push_lost:
+        time.sleep(max(0.0, move.stopped + LOST_S - time.time()))
+        lab.wan("set", target, third, "loss", "0%")
     time.sleep(1)
     signal, direct = arrival(overlay, target)
     checks.check(direct is not None and direct < REACHED_MS,
-                 f"{what}: frames of client-{third} come straight {direct} ms after the first sign (goal {GOAL_MS}, "
-                 f"bound {REACHED_MS})")
+                 f"{what}: frames of client-{third} come straight {direct} ms after the first sign ("
+                 f"{'by the DHT' if push_lost else f'goal {GOAL_MS}'}, bound {REACHED_MS})")
     for site in (third, target):
         after = experiment.pings[site].record().first_answer(signal)
         checks.check(after is not None and after < REACHED_MS,
@@ -98,9 +108,10 @@ def main():
         experiment.boot_guest()
         experiment.start_pings()
         lab_test.make_known6(checks, lab)
-        source_daemon(checks, overlay, experiment, "b", prepared=False)
-        source_daemon(checks, overlay, experiment, "c", prepared=True)
-        source_daemon(checks, overlay, experiment, "a", prepared=True)
+        source_daemon(checks, lab, overlay, experiment, "b", prepared=False)
+        source_daemon(checks, lab, overlay, experiment, "c")
+        source_daemon(checks, lab, overlay, experiment, "a")
+        source_daemon(checks, lab, overlay, experiment, "b", push_lost=True)
         target_daemon(checks, overlay, experiment, "c", announced=False)
         target_daemon(checks, overlay, experiment, "a", announced=True)
         target_qemu(checks, overlay, experiment, "b", announced=False)
