@@ -19,7 +19,7 @@ struct MssClamp {
 };
 
 // What to change in `frame` (`info` is its parse_frame()), or nullopt: no SYN, no MSS option, or one that is small
-// enough. Looks at unfragmented TCP directly behind the IP header.
+// enough. Looks at TCP directly behind the IP header, in first fragments too.
 [[nodiscard]] std::optional<MssClamp> find_mss_clamp(BytesView frame, const FrameInfo& info, std::size_t inner_mtu);
 
 // `partial_checksum`: the checksum field holds the pseudo-header's sum only and stays.
