@@ -13,7 +13,7 @@ import tempfile
 SKIP = 77
 COMPARE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "compare")
 SYSTEMS = ("rove", "vxlan")
-FIGURES = ("tcp_gbps", "tcp8_gbps", "reverse_gbps", "cpu_s_per_gb", "rtt_us", "rtt_p99_us", "rtt_idle_us",
+FIGURES = ("tcp_gbps", "tcp8_gbps", "reverse_gbps", "cpu_s_per_gb", "rtt_us", "rtt_p99_us", "rtt_awake_us",
            "rtt_p99_loaded_us", "udp64_pps", "udp64_device_pps", "udp64_offered_pps",
            "udp1400_pps", "udp1400_device_pps", "udp1400_offered_pps")
 MEMORY = ("rss_mib", "rss_rest_mib")  # the kernel's own has none

@@ -7,7 +7,7 @@ SUBJECT, REFERENCE = "rove", "vxlan"
 COLUMNS = (
     ("tcp_gbps", "TCP Gb/s", 2), ("reverse_gbps", "reverse", 2), ("tcp8_gbps", "8 TCP", 2),
     ("cpu_s_per_gb", "CPU s/GB", 2), ("rtt_us", "RTT µs", 0), ("rtt_p99_us", "p99 µs", 0),
-    ("rtt_idle_us", "idle RTT", 0), ("rtt_p99_loaded_us", "loaded p99", 0),
+    ("rtt_awake_us", "awake RTT", 0), ("rtt_p99_loaded_us", "loaded p99", 0),
     ("udp64_pps", "64 B/s", 0), ("udp64_device_pps", "at device", 0),
     ("udp1400_pps", "1400 B/s", 0), ("udp1400_device_pps", "at device", 0), ("rss_rest_mib", "rest MiB", 1),
     ("rss_mib", "MiB", 1),
