@@ -13,6 +13,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -48,7 +49,8 @@ constexpr std::string_view kUsage =
        wan_emulator --ask SOCKET COMMAND…
 
 Runs in the router's network namespace: creates a TUN device, reads the packets that are routed into it, delays
-them as the path between their sites does, and writes them back. Prints "ready" when the device is up.
+them as the path between their sites does, and writes them back. Prints "ready" when the device is up. Goes before
+all other threads (SCHED_FIFO) where that is permitted: a wire does not wait for a host's processor.
 
   --site NAME=PREFIX[,…]  a site and its subnets (IPv4, IPv6); at least two
   --tun NAME              the device (wan0)
@@ -71,6 +73,7 @@ constexpr std::size_t kPacketSizeMax = 65536;
 constexpr std::size_t kReadsMax = 64;          // packets per turn, so that what is due does not wait for a burst
 constexpr std::size_t kClientsMax = 16;        // control connections; further ones are closed at once
 constexpr std::size_t kCommandSizeMax = 4096;  // octets of a command line; a client that sends more is closed
+constexpr int kPriority = 10;                  // of SCHED_FIFO; before rove's workers, which have the lowest
 
 struct Options {
   std::vector<WanSite> sites;
@@ -236,6 +239,10 @@ int run(const Options& options) {
   const int signal_fd = check("signalfd", signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   // The default slack of 50 us would be added to every delay.
   check("prctl PR_SET_TIMERSLACK", prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL));
+  const sched_param parameters{.sched_priority = kPriority};
+  if (sched_setscheduler(0, SCHED_FIFO, &parameters) != 0) {
+    std::fputs("wan_emulator: SCHED_FIFO is not permitted; on a busy machine delays are longer\n", stderr);
+  }
   const int tun = open_tun(options);
   std::optional<ControlSocket> control;
   if (!options.control.empty()) control.emplace(options.control);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The same moves of a QEMU guest over rove and over other overlays, in turn: move k over each, then move k + 1. Every
-client (at the source, at the target, at the third site) pings it every 5 ms and sends it lines over TCP. Prints what
-they saw: the longest gap less the hypervisor's own pause, and the pings lost, duplicated and reordered.
+"""The same moves of a QEMU guest over rove and over other overlays, in turn: move k over each, then move k + 1 over
+each in the opposite order, so that none always comes after the same other. Every client (at the source, at the target,
+at the third site) pings it every 5 ms and sends it lines over TCP. Prints what they saw: the longest gap less the
+hypervisor's own pause, and the pings lost, duplicated and reordered.
 
     compare_moves.py ROVE WAN_EMULATOR --moves 20 --replay exact --check --json figures.json
     compare_moves.py ROVE WAN_EMULATOR --moves 6 --systems rove,switch,vxlan,tinc --after 8
@@ -76,7 +77,7 @@ def measure(arguments, checks):
         # Runs first at the end: nothing else may interrupt the labs' own ends.
         stack.callback(lambda: [signal.signal(which, signal.SIG_IGN) for which in (signal.SIGINT, signal.SIGTERM)])
         for number, target in enumerate(comparison.route(arguments.moves), 1):
-            for contender in contenders:
+            for contender in contenders if number % 2 else reversed(contenders):
                 moves.append(contender.move(number, target))
             write(arguments, moves)
     return moves
