@@ -5,6 +5,7 @@
 #include "core/base/check.h"
 #include "core/forward/forwarder.h"
 #include "tests/bench/bulk_frames.h"
+#include "tests/bench/frame_workloads.h"
 #include "tests/bench/workload.h"
 #include "tests/unit/core/forward/forward_lab.h"
 
@@ -21,8 +22,7 @@ constexpr std::size_t kFrameSlots = 2048;  // as a worker has
 // overwrite buffers, so each run() has new ones.
 class Turn : public Workload {
  public:
-  Turn(AeadAlgorithm algorithm, std::vector<TapFrame> (*make_frames)(const PacketEnds&))
-      : pair_(algorithm, kConfig, kConfig) {
+  Turn(AeadAlgorithm algorithm, MakeFrames make_frames) : pair_(algorithm, kConfig, kConfig) {
     const PacketEnds ends{pair_.vm_a, pair_.vm_b, pair_.ip_a, pair_.ip_b, pair_.ip6_a, pair_.ip6_b};
     originals_ = make_frames(ends);
     for (const TapFrame& frame : originals_) {
@@ -105,25 +105,14 @@ std::vector<TapFrame> packed_frames(const PacketEnds& ends) {
   return small_frames(ends, kPackedFrames);
 }
 
-void add(std::vector<NamedWorkload>& to, AeadAlgorithm algorithm, const std::string& name) {
-  const auto add_both = [&](const std::string& frames, std::vector<TapFrame> (*make_frames)(const PacketEnds&)) {
-    to.push_back({"seal_" + frames + "/" + name,
-                  [algorithm, make_frames] { return std::make_unique<SealTurn>(algorithm, make_frames); }});
-    to.push_back({"open_" + frames + "/" + name,
-                  [algorithm, make_frames] { return std::make_unique<OpenTurn>(algorithm, make_frames); }});
-  };
-  add_both("superframe", one_superframe);
-  add_both("frames", large_frames);
-  add_both("packed", packed_frames);
-}
-
 }  // namespace
 
 std::vector<NamedWorkload> forwarder_workloads() {
-  std::vector<NamedWorkload> workloads;
-  add(workloads, AeadAlgorithm::Aes256Gcm, "aes256gcm");
-  add(workloads, AeadAlgorithm::ChaCha20Poly1305, "chacha20poly1305");
-  return workloads;
+  return with_each_algorithm<SealTurn, OpenTurn>({
+      {"seal_superframe", "open_superframe", one_superframe},
+      {"seal_frames", "open_frames", large_frames},
+      {"seal_packed", "open_packed", packed_frames},
+  });
 }
 
 }  // namespace rove

@@ -31,6 +31,7 @@
 #include "tap/clock.h"
 #include "tap/worker.h"
 #include "tests/bench/bulk_frames.h"
+#include "tests/bench/frame_workloads.h"
 #include "tests/bench/program.h"
 #include "tests/bench/workload.h"
 #include "tests/unit/core/forward/forward_lab.h"
@@ -114,7 +115,7 @@ void append_payload(BytesView frame, Bytes& to) {
 // Frames of one turn from a's VM to b's. One of the two is a worker, the other this thread's.
 class WorkerTurn : public Workload {
  public:
-  WorkerTurn(AeadAlgorithm algorithm, std::vector<TapFrame> (*make_frames)(const PacketEnds&))
+  WorkerTurn(AeadAlgorithm algorithm, MakeFrames make_frames)
       : pair_(algorithm, {.packs = true}, {.packs = true}),
         ends_{pair_.vm_a, pair_.vm_b, pair_.ip_a, pair_.ip_b, pair_.ip6_a, pair_.ip6_b},
         frames_(make_frames(ends_)),
@@ -201,8 +202,7 @@ class WorkerTurn : public Workload {
 
 class TurnOut final : public WorkerTurn {
  public:
-  TurnOut(AeadAlgorithm algorithm, std::vector<TapFrame> (*make_frames)(const PacketEnds&))
-      : WorkerTurn(algorithm, make_frames) {
+  TurnOut(AeadAlgorithm algorithm, MakeFrames make_frames) : WorkerTurn(algorithm, make_frames) {
     // Of the same flow, so it comes last; to somebody whom only the control thread could find.
     PacketEnds nowhere = ends_;
     nowhere.to_mac = beside(ends_.to_mac);
@@ -241,8 +241,7 @@ class TurnOut final : public WorkerTurn {
 
 class TurnIn final : public WorkerTurn {
  public:
-  TurnIn(AeadAlgorithm algorithm, std::vector<TapFrame> (*make_frames)(const PacketEnds&))
-      : WorkerTurn(algorithm, make_frames) {
+  TurnIn(AeadAlgorithm algorithm, MakeFrames make_frames) : WorkerTurn(algorithm, make_frames) {
     start(pair_.b, pair_.session.second);
     pair_.session.first.endpoint = worker_endpoint_;
     SessionMaker::put(pair_.a, pair_.session.first);
@@ -274,24 +273,13 @@ class TurnIn final : public WorkerTurn {
   Bytes written_ = Bytes(kSuperframeSizeMax);
 };
 
-void add(std::vector<NamedWorkload>& to, AeadAlgorithm algorithm, const std::string& name) {
-  const auto add_both = [&](const std::string& frames, std::vector<TapFrame> (*make_frames)(const PacketEnds&)) {
-    to.push_back({"turn_out/" + frames + "/" + name,
-                  [algorithm, make_frames] { return std::make_unique<TurnOut>(algorithm, make_frames); }});
-    to.push_back({"turn_in/" + frames + "/" + name,
-                  [algorithm, make_frames] { return std::make_unique<TurnIn>(algorithm, make_frames); }});
-  };
-  add_both("superframes", superframes);
-  add_both("small", small_frames_of_turn);
-}
-
 }  // namespace
 
 std::vector<NamedWorkload> turn_workloads() {
-  std::vector<NamedWorkload> workloads;
-  add(workloads, AeadAlgorithm::Aes256Gcm, "aes256gcm");
-  add(workloads, AeadAlgorithm::ChaCha20Poly1305, "chacha20poly1305");
-  return workloads;
+  return with_each_algorithm<TurnOut, TurnIn>({
+      {"turn_out/superframes", "turn_in/superframes", superframes},
+      {"turn_out/small", "turn_in/small", small_frames_of_turn},
+  });
 }
 
 }  // namespace rove
