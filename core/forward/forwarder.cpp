@@ -374,7 +374,7 @@ struct Forwarder::Impl {
                           const FrameInfo& info, const VmView& vm, DatagramBatch& relay) {
     const bool held = now < vm.forward_until && holds.concerns(vm) && hold(info, vm, session.peer(), flags, frame);
     const std::optional<DropReason> failure = held ? std::nullopt : send_on(now, flags, frame, info, vm, relay);
-    if (session.budget().admit_misdirected(now, info.destination)) {
+    if (session.budget().admit(now, PeerBudget::Notice::Misdirected, info.destination)) {
       notify(MisdirectedFrame{session.peer(), info.destination, !failure});
     }
     if (failure) drop(*failure);
@@ -584,7 +584,8 @@ struct Forwarder::Impl {
         } else if (local && from_previous && !own) {
           if (holds.concerns(*vm)) holds.handle_path_switch(marker->vm, *vm, marker->origin);
         } else if (local && own) {
-          if (session.budget().admit_misdirected(now, marker->vm)) notify(EarlySwitch{session.peer(), marker->vm});
+          const bool tells = session.budget().admit(now, PeerBudget::Notice::EarlySwitch, marker->vm);
+          if (tells) notify(EarlySwitch{session.peer(), marker->vm});
         } else if (!local && own && now < vm->forward_until) {
           // Behind the peer's frames, which may be waiting.
           const bool kept = holds.concerns(*vm) && holds.keep(marker->vm, *vm, session.peer(), kFlagMarker, plaintext);
@@ -609,8 +610,8 @@ struct Forwarder::Impl {
         if (kept && advances.handle_returned(marker->vm, session.peer())) return;
         if (!local) return advances.cancel(marker->vm, session.peer());
         // It may have left meanwhile.
-        const bool concerns = session.budget().admit_misdirected(now, marker->vm);
-        if (concerns) notify(AdvanceAnswered{session.peer(), marker->vm, kept});
+        const auto notice = kept ? PeerBudget::Notice::AdvanceKept : PeerBudget::Notice::AdvanceOff;
+        if (session.budget().admit(now, notice, marker->vm)) notify(AdvanceAnswered{session.peer(), marker->vm, kept});
         return;
       }
     }

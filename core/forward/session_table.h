@@ -38,18 +38,23 @@ class PeerBudget {
   // (docs/protocol.md §2). Further ones count as spoofed.
   static constexpr unsigned kUnprovenMax = 64;
   static constexpr std::chrono::milliseconds kPeriod{100};
-  // VMs that one peer's misdirected frames are told of within a period; a peer sends to at most a few that moved
-  // just now, and tries again.
-  static constexpr std::size_t kMisdirectedVmsMax = 256;
+  // What is told of a VM once within a period, and of how many VMs. Each by itself: a move has several of them within a
+  // round trip, and the next step waits for each.
+  enum class Notice : std::uint8_t { Misdirected, EarlySwitch, AdvanceKept, AdvanceOff };
+  static constexpr std::size_t kNotices = 4;
+  static constexpr std::size_t kNoticeVmsMax = 256;
 
   [[nodiscard]] bool take_unproven(TimePoint now);
-  [[nodiscard]] bool admit_misdirected(TimePoint now, const MacAddress& vm) { return misdirected_.admit(now, vm); }
+  [[nodiscard]] bool admit(TimePoint now, Notice notice, const MacAddress& vm) {
+    return notices_[static_cast<std::size_t>(notice)].admit(now, vm);
+  }
   [[nodiscard]] Silence& silence() { return silence_; }
 
  private:
   TimePoint period_end_ = TimePoint::min();
   unsigned unproven_ = 0;
-  Throttle<MacAddress> misdirected_{kPeriod, kMisdirectedVmsMax};
+  std::array<Throttle<MacAddress>, kNotices> notices_{
+      {{kPeriod, kNoticeVmsMax}, {kPeriod, kNoticeVmsMax}, {kPeriod, kNoticeVmsMax}, {kPeriod, kNoticeVmsMax}}};
   Silence silence_;
 };
 

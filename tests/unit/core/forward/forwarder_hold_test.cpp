@@ -156,6 +156,28 @@ TEST_CASE("Forwarder: a sender that switches before the old host has heard of th
   CHECK(early[0].vm == pair.vm_b);
 }
 
+// The old host hears all of it within a round trip when the guest's pause is shorter than one.
+TEST_CASE("Forwarder: each step of a move is told of, however soon it follows another one of the same peer") {
+  Pair pair;
+  const auto mark = [&](MarkerKind kind) {
+    pair.a.sent.clear();
+    pair.a.forwarder.handle_command(kStart, SendMarker{pair.b.id, {kind, pair.vm_b, pair.a.id}}, pair.a.sent);
+    pair.b.take_datagram_of(pair.a);
+  };
+  for (int i = 0; i < 2; ++i) {  // not twice within a period
+    mark(MarkerKind::ReplayKept);
+    mark(MarkerKind::PathSwitch);
+    mark(MarkerKind::ReplayOff);
+  }
+
+  std::string told;
+  for (const WorkerEvent& event : pair.b.take_events()) {
+    if (const auto* answered = std::get_if<AdvanceAnswered>(&event)) told += answered->kept ? "kept " : "off ";
+    if (std::holds_alternative<EarlySwitch>(event)) told += "switch ";
+  }
+  CHECK(told == "kept switch off ");
+}
+
 TEST_CASE("Forwarder: everything for a VM without a hypervisor is held, its neighbours' frames too") {
   Pair pair;
   const MacAddress neighbour = mac_of("02:00:5e:10:00:0c");

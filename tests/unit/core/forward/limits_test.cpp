@@ -39,9 +39,9 @@ TEST_CASE("PeerBudget: misdirected frames to many VMs are told of within a bound
   std::size_t admitted = 0;
   for (unsigned i = 0; i < 1000; ++i) {
     const MacAddress vm{{2, 0, 0, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}};
-    if (budget.admit_misdirected(kStart, vm)) ++admitted;
+    if (budget.admit(kStart, PeerBudget::Notice::Misdirected, vm)) ++admitted;
   }
-  CHECK(admitted == PeerBudget::kMisdirectedVmsMax);
+  CHECK(admitted == PeerBudget::kNoticeVmsMax);
 }
 
 TEST_CASE("EventQueue: keeps the order over all kinds") {
