@@ -15,6 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr Duration kRoundTrip = 20ms;
+
 // VM i starts on host i. VM 0 moves; the last VM, on the last host, talks with it.
 struct Scene {
   explicit Scene(std::size_t hosts = 3, double loss = 0, std::uint64_t seed = 1,
@@ -282,6 +284,8 @@ TEST_CASE("sim: a VM that is expected gets what came in its pause at its first s
       const SimVm::Received& received = scene.check_once(*sender, moving);
       // Without, its neighbours' frames may overtake what they sent to the old host before.
       if (sender == &third || has_port) CHECK(received.overtaken == 0);
+      // What comes last is on its way from the old host when the VM is seen here.
+      CHECK(received.longest_gap < pause + kRoundTrip);
     }
     CHECK(scene.counter(0, "frames_replayed_ahead") > 0);
     scene.check_agreement();

@@ -1,5 +1,6 @@
 #include "tests/sim/sim_vm.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -141,6 +142,7 @@ void SimVm::receive(const Bytes& frame) {
   Received& from = received_[*info->source_ip];
   if (!from.numbers.empty() && number < *from.numbers.rbegin()) ++from.overtaken;
   if (!from.numbers.insert(number).second) ++from.duplicates;
+  if (from.last != TimePoint{}) from.longest_gap = std::max(from.longest_gap, time_.steady() - from.last);
   from.last = time_.steady();
 }
 

@@ -58,6 +58,7 @@ class SimVm {
     std::uint64_t duplicates = 0;
     std::uint64_t overtaken = 0;  // came after a later one
     TimePoint last{};
+    Duration longest_gap{};
   };
   [[nodiscard]] const std::map<IpAddress, Received>& received() const { return received_; }
   [[nodiscard]] std::uint32_t sent_to(const IpAddress& ip) const;
