@@ -77,9 +77,11 @@ class Lab:
         self._remember()
         subprocess.run(["ip", "netns", "add", namespace], check=True)
         self.ip(name, "link", "set", "lo", "up")
-        # Addresses serve at once, and nobody outside hears of them by router advertisements.
+        # Addresses serve at once, and nobody outside hears of them by router advertisements. Of the hypervisors' stream
+        # nothing waits for TCP: bbr, the default of some machines, paces it, and makes every tenth pause of a guest a
+        # round trip longer. (Every namespace may have reno; cubic has to be permitted.)
         self.sysctl(name, **{"net.ipv6.conf.all.accept_dad": 0, "net.ipv6.conf.default.accept_dad": 0,
-                             "net.ipv6.conf.default.accept_ra": 0})
+                             "net.ipv6.conf.default.accept_ra": 0, "net.ipv4.tcp_congestion_control": "reno"})
 
     def _connect_host(self, host):
         number = HOSTS.index(host) + 1
