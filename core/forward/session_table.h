@@ -38,8 +38,8 @@ class PeerBudget {
   // (docs/protocol.md §2). Further ones count as spoofed.
   static constexpr unsigned kUnprovenMax = 64;
   static constexpr std::chrono::milliseconds kPeriod{100};
-  // What is told of a VM once within a period, and of how many VMs. Each by itself: a move has several of them within a
-  // round trip, and the next step waits for each.
+  // What is told of a VM once within a period, and of how many VMs: a peer sends to, or moves, at most a few within it.
+  // Each by itself: a move has several of them within a round trip, and the next step waits for each.
   enum class Notice : std::uint8_t { Misdirected, EarlySwitch, AdvanceKept, AdvanceOff };
   static constexpr std::size_t kNotices = 4;
   static constexpr std::size_t kNoticeVmsMax = 256;

@@ -87,6 +87,15 @@ TEST_CASE("MSS clamp: sees through a VLAN tag") {
   CHECK(tcp_checksum(kFrom4, kTo4, BytesView{frame}.subspan(38)) == 0);
 }
 
+TEST_CASE("MSS clamp: looks into first fragments") {
+  const Bytes whole = tcp4(kSyn, kMss1460);
+  Bytes first = whole;
+  first[14 + 6] = 0x20;  // more fragments
+  const std::optional<MssClamp> clamp = find(first);
+  REQUIRE(clamp);
+  CHECK(clamp->mss_at == find(whole).value().mss_at);
+}
+
 TEST_CASE("MSS clamp: a partial checksum covers no option and stays") {
   Bytes frame = tcp4(kSyn, kMss1460);
   const MssClamp clamp = find(frame).value();
