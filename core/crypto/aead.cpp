@@ -1,5 +1,7 @@
 #include "core/crypto/aead.h"
 
+#include <cstring>
+#include <tuple>
 #include <utility>
 #include <variant>
 
@@ -9,10 +11,12 @@
 namespace rove {
 namespace {
 
-AeadNonce nonce_of(std::uint64_t counter) {
-  AeadNonce nonce{};
-  store_be(nonce.data() + nonce.size() - sizeof counter, counter);
-  return nonce;
+// Written where it will be read, in two stores. (One that is returned goes through registers, and is loaded across both
+// of them, which waits until they are done: 12 ns, Xeon of family 6, model 207.)
+void store_nonce(AeadNonce& nonce, std::uint64_t counter) {
+  constexpr std::size_t kCounterAt = std::tuple_size_v<AeadNonce> - sizeof counter;
+  std::memset(nonce.data(), 0, kCounterAt);
+  store_be(nonce.data() + kCounterAt, counter);
 }
 
 // Without these instructions AES is slower than ChaCha20, and its table look-ups leak the key through the cache.
@@ -70,12 +74,14 @@ Aead& Aead::operator=(Aead&&) noexcept = default;
 Aead::~Aead() = default;
 
 void Aead::seal(std::uint64_t counter, BytesView associated_data, BytesView plaintext, std::uint8_t* out) {
-  const AeadNonce nonce = nonce_of(counter);
+  AeadNonce nonce;
+  store_nonce(nonce, counter);
   std::visit([&](auto& cipher) { cipher.seal(nonce, associated_data, plaintext, out); }, impl_->cipher);
 }
 
 bool Aead::open(std::uint64_t counter, BytesView associated_data, BytesView ciphertext, std::uint8_t* out) {
-  const AeadNonce nonce = nonce_of(counter);
+  AeadNonce nonce;
+  store_nonce(nonce, counter);
   return std::visit([&](auto& cipher) { return cipher.open(nonce, associated_data, ciphertext, out); }, impl_->cipher);
 }
 
