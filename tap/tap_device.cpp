@@ -32,12 +32,15 @@ iovec vector_of(void* base, std::size_t size) {
   return {base, size};
 }
 
-bool write_whole(int fd, std::span<iovec> vectors, std::size_t size) {
+bool write_whole(int fd, VnetHeader header, BytesView frame) {
+  // writev() does not write to it.
+  const std::array<iovec, 2> parts{vector_of(&header, sizeof header),
+                                   vector_of(const_cast<std::uint8_t*>(frame.data()), frame.size())};
   ssize_t written = -1;
   do {
-    written = writev(fd, vectors.data(), static_cast<int>(vectors.size()));
+    written = writev(fd, parts.data(), static_cast<int>(parts.size()));
   } while (written < 0 && errno == EINTR);
-  return written == static_cast<ssize_t>(size);
+  return written == static_cast<ssize_t>(sizeof header + frame.size());
 }
 
 // A name that the kernel takes, and that is no file of /proc/sys/net/ipv6/conf with another meaning.
@@ -162,26 +165,12 @@ TapQueue::Frame TapQueue::read(MutableBytes buffer) {
 }
 
 bool TapQueue::write(BytesView frame, bool needs_checksum) {
-  auto header = make_vnet_header(frame, needs_checksum);
-  if (!header) return false;
-  // writev() does not write to it.
-  std::array<iovec, 2> parts{vector_of(&*header, sizeof *header),
-                             vector_of(const_cast<std::uint8_t*>(frame.data()), frame.size())};
-  return write_whole(fd(), parts, frame.size() + sizeof *header);
+  const auto header = make_vnet_header(frame, needs_checksum);
+  return header && write_whole(fd(), *header, frame);
 }
 
-bool TapQueue::write(const FrameBatch::Entry& entry, std::span<const BytesView> parts) {
-  VnetHeader header = make_vnet_header(entry);
-  std::array<iovec, 2 + kSegmentsMax> vectors;
-  ROVE_CHECK(parts.size() <= kSegmentsMax);
-  vectors[0] = vector_of(&header, sizeof header);
-  vectors[1] = vector_of(const_cast<std::uint8_t*>(entry.frame.data()), entry.frame.size());
-  std::size_t size = sizeof header + entry.frame.size();
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    vectors[2 + i] = vector_of(const_cast<std::uint8_t*>(parts[i].data()), parts[i].size());
-    size += parts[i].size();
-  }
-  return write_whole(fd(), std::span{vectors}.first(2 + parts.size()), size);
+bool TapQueue::write_superframe(const FrameBatch::Entry& superframe) {
+  return write_whole(fd(), make_vnet_header(superframe), superframe.frame);
 }
 
 TapDevice open_tap(const TapOptions& options, Random& random) {

@@ -10,8 +10,8 @@
 #include "core/base/address.h"
 #include "core/base/bytes.h"
 #include "core/base/random.h"
-#include "core/forward/batch.h"
 #include "core/forward/forwarder.h"
+#include "core/forward/frame_batch.h"
 #include "tap/file_descriptor.h"
 
 namespace rove {
@@ -38,8 +38,7 @@ class TapQueue {
   // False when the kernel does not take it (device down, frame refused): counted by the caller.
   // `needs_checksum`: the frame's TCP or UDP checksum is that of the pseudo-header only; who delivers completes it.
   [[nodiscard]] bool write(BytesView frame, bool needs_checksum = false);
-  // A superframe: `entry` of a batch with what follows its frame.
-  [[nodiscard]] bool write(const FrameBatch::Entry& entry, std::span<const BytesView> parts);
+  [[nodiscard]] bool write_superframe(const FrameBatch::Entry& superframe);
   [[nodiscard]] const TapOffloads& offloads() const { return offloads_; }
   [[nodiscard]] int fd() const { return fd_.get(); }
 

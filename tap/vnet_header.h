@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "core/base/bytes.h"
-#include "core/forward/batch.h"
 #include "core/forward/forwarder.h"
+#include "core/forward/frame_batch.h"
 
 namespace rove {
 

@@ -312,7 +312,7 @@ void Worker::Impl::write_incoming() {
   for (const FrameBatch::Entry& entry : incoming.frames()) {
     if (entry.segment_size == 0) {
       write_frame(entry.frame, entry.needs_checksum, entry.port);
-    } else if (!tap.write(entry, incoming.parts(entry))) {
+    } else if (!tap.write_superframe(entry)) {
       ++counters.tap_write_errors;
     }
   }

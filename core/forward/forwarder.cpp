@@ -39,6 +39,9 @@ constexpr unsigned kHopsMax = 2;  // docs/protocol.md §2
 constexpr std::size_t kSealedSizeMax = 4096;
 constexpr std::size_t kControlSizeMax = kControlPlaintextMax + kDataOverhead;
 
+// What is smaller is opened in place: to copy its payload, should it continue something, costs next to nothing.
+constexpr std::size_t kLandedSizeMin = 512;
+
 constexpr std::chrono::seconds kRouteUsedPeriod{5};
 // Remote VMs reported as used within kRouteUsedPeriod; further ones wait for the next.
 constexpr std::size_t kRouteUsedMax = 8192;
@@ -268,8 +271,17 @@ struct Forwarder::Impl {
   void handle_data_of(TimePoint now, WorkerSession& session, const Endpoint& from, const Header& header,
                       MutableBytes datagram, FrameBatch& out, DatagramBatch& relay) {
     if (session.is_expired(now)) return drop(DropReason::SessionExpired);
-    const WorkerSession::Opened opened = session.open(header, datagram);
-    if (opened.drop) return drop(*opened.drop);
+    MutableBytes landing;
+    if (config.joins_tcp && is_joinable(header.flags) && datagram.size() >= kLandedSizeMin) {
+      landing = out.land(session.local_index(), datagram.size() - kDataOverhead);
+    }
+    const bool landed = !landing.empty();
+    const WorkerSession::Opened opened =
+        session.open(header, datagram, landed ? landing.data() : datagram.data() + kHeaderSize);
+    if (opened.drop) {
+      if (landed) out.give_up();
+      return drop(*opened.drop);
+    }
     ++counters.datagrams_opened;
     session.heard().note(now);
     if (session.take_heard(now, from)) notify(SessionHeard{session.local_index(), from});
@@ -282,7 +294,10 @@ struct Forwarder::Impl {
     }
     if ((header.flags & kFlagPacked) == 0) {
       session.traffic().count_received(1, datagram.size());
-      return handle_inner(now, session, shard, header.flags, opened.plaintext, out, relay);
+      const MutableBytes frame = opened.plaintext;
+      if (!landed) return handle_inner(now, session, shard, header.flags, frame, out, relay);
+      if (join(session, shard, frame, out)) return;
+      return handle_single(now, session, shard, header.flags, out.settle(frame), out, relay);
     }
     const Result<PackedFrames> frames = PackedFrames::parse(opened.plaintext);
     if (!frames) return drop(DropReason::Malformed);
@@ -300,13 +315,23 @@ struct Forwarder::Impl {
   // One frame of an opened datagram: what a receiver demands of it (docs/protocol.md §2), in that order.
   void handle_inner(TimePoint now, WorkerSession& session, unsigned shard, std::uint8_t flags, MutableBytes frame,
                     FrameBatch& out, DatagramBatch& relay) {
+    if (is_joinable(flags) && join(session, shard, frame, out)) return;
+    handle_single(now, session, shard, flags, frame, out, relay);
+  }
+
+  // True: it continues the frame before it, and so has that one's addresses, which have been looked at.
+  bool join(const WorkerSession& session, unsigned shard, BytesView frame, FrameBatch& out) {
+    if (frame.size() < kEthernetHeaderSize || shard_of_frame(frame) != shard) return false;
+    if (!out.append(session.local_index(), frame)) return false;
+    ++counters.frames_joined;
+    count_delivered(frame);
+    return true;
+  }
+
+  void handle_single(TimePoint now, WorkerSession& session, unsigned shard, std::uint8_t flags, MutableBytes frame,
+                     FrameBatch& out, DatagramBatch& relay) {
     if (frame.size() < kEthernetHeaderSize) return drop(DropReason::BadFrame);
     if (shard_of_frame(frame) != shard) return drop(DropReason::BadLane);
-    // One that continues the frame before it has that one's addresses, which have been looked at.
-    if (is_joinable(flags) && out.append(session.local_index(), frame)) {
-      ++counters.frames_joined;
-      return count_delivered(frame);
-    }
     const Result<FrameInfo> info = parse_frame(frame);
     if (!info) return drop(DropReason::BadFrame);
     if (hops_of(flags) > kHopsMax) return drop(DropReason::TooManyHops);

@@ -14,6 +14,7 @@
 #include "core/base/time.h"
 #include "core/forward/batch.h"
 #include "core/forward/counters.h"
+#include "core/forward/frame_batch.h"
 #include "core/forward/heard.h"
 #include "core/forward/snapshot.h"
 #include "core/forward/worker_messages.h"
@@ -60,7 +61,7 @@ class Forwarder {
   // then. Needs room for one datagram.
   void flush(DatagramBatch& out);
 
-  // A datagram read from the network; opened in place. Frames for the TAP go to `out` (borrowed from
+  // A datagram read from the network, which is overwritten. Frames for the TAP go to `out` (some borrowed from
   // `datagram`); frames to send on to a moved VM go to `relay`, which needs one free slot per frame that
   // a datagram can hold (kPackedFramesMax), as does `out`.
   void handle_datagram(TimePoint now, const Endpoint& from, MutableBytes datagram, FrameBatch& out,

@@ -51,18 +51,18 @@ bool WorkerSession::seal(unsigned shard, std::uint8_t flags, std::uint8_t index,
   return true;
 }
 
-WorkerSession::Opened WorkerSession::open(const Header& header, MutableBytes datagram) {
+WorkerSession::Opened WorkerSession::open(const Header& header, BytesView datagram, std::uint8_t* to) {
   Lane* lane = find_lane(header.counter.lane);
   if (lane == nullptr && lanes_.size() == kLanesPerSessionMax) return {{}, DropReason::BadLane};
   if (lane != nullptr && !lane->window.may_accept(header.counter.count)) return {{}, DropReason::Replayed};
 
-  const MutableBytes sealed = datagram.subspan(kHeaderSize);
-  if (!opening_.open(header.counter.value(), datagram.first(kHeaderSize), sealed, sealed.data())) {
+  const BytesView sealed = datagram.subspan(kHeaderSize);
+  if (!opening_.open(header.counter.value(), datagram.first(kHeaderSize), sealed, to)) {
     return {{}, DropReason::Undecryptable};
   }
   if (lane == nullptr) lane = &lanes_.emplace_back(Lane{header.counter.lane, {}});
   if (!lane->window.accept(header.counter.count)) return {{}, DropReason::Replayed};
-  return {sealed.first(sealed.size() - kAeadTagSize), std::nullopt};
+  return {{to, sealed.size() - kAeadTagSize}, std::nullopt};
 }
 
 bool WorkerSession::take_heard(TimePoint now, const Endpoint& from) {

@@ -91,11 +91,12 @@ class WorkerSession {
   void set_worn_reported(unsigned shard) { sent_.at(shard).set_worn_reported(); }
 
   struct Opened {
-    MutableBytes plaintext;  // lies in the datagram
+    MutableBytes plaintext;  // lies at `to`
     std::optional<DropReason> drop;
   };
-  // Opens in place: BadLane, Replayed or Undecryptable, or the plaintext. Allocates on a lane's first datagram.
-  [[nodiscard]] Opened open(const Header& header, MutableBytes datagram);
+  // Opens to `to`, which may be where the ciphertext lies: BadLane, Replayed or Undecryptable, or the plaintext.
+  // Allocates on a lane's first datagram.
+  [[nodiscard]] Opened open(const Header& header, BytesView datagram, std::uint8_t* to);
 
   // Whether the control thread should hear that valid data came from there.
   [[nodiscard]] bool take_heard(TimePoint now, const Endpoint& from);

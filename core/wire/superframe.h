@@ -69,6 +69,8 @@ class SegmentJoin {
 
   // The payload to be put behind all before it, borrowed from `frame`; empty: it does not follow, nothing changed.
   [[nodiscard]] BytesView append(BytesView frame);
+  // The first frame is there now.
+  void move_to(std::uint8_t* first) { first_ = {first, first_.size()}; }
 
   [[nodiscard]] const TransportPlace& place() const { return place_; }
   [[nodiscard]] std::uint16_t segment_size() const { return static_cast<std::uint16_t>(segment_size_); }

@@ -219,7 +219,7 @@ class TurnOut final : public WorkerTurn {
                                            .needs_checksum = true,
                                            .segment_size = frame.offload.segment_size,
                                            .place = place_of(frame.octets)};
-        ROVE_CHECK(behind_tap_->write(superframe, {}));
+        ROVE_CHECK(behind_tap_->write_superframe(superframe));
       }
     }
     ROVE_CHECK(behind_tap_->write(mark_, true));

@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "core/base/check.h"
 #include "core/wire/checksum.h"
+#include "core/wire/superframe.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/test_frames.h"
 
@@ -90,6 +93,18 @@ struct PacketShape {
   if (shape.tagged) frame = with_vlan_tag(std::move(frame), 5);
   store_be(&frame[shape.checksum_at()], pseudo_sum_of(shape, frame));
   return frame;
+}
+
+// What a sender's Segmenter makes of a packet.
+[[nodiscard]] inline std::vector<Bytes> segments_of(Bytes packet, std::size_t segment_size) {
+  auto segmenter = Segmenter::make(packet, parse_frame(packet, kSuperframeSizeMax).value(), segment_size).value();
+  std::vector<Bytes> segments;
+  while (!segmenter.done()) {
+    const MutableBytes segment = segmenter.next();
+    segments.emplace_back(segment.begin(), segment.end());
+  }
+  ROVE_CHECK(segments.size() == segmenter.count());
+  return segments;
 }
 
 }  // namespace rove

@@ -3,21 +3,15 @@
 
 #include <vector>
 
-#include "core/forward/batch.h"
+#include "core/forward/frame_batch.h"
 #include "tests/support/test_packets.h"
 
 namespace rove {
 
-// A packet cut as a sender would, and joined again as a receiver does: one frame of a batch, in several parts.
+// A packet cut as a sender would, and joined again as a receiver does: one frame of a batch.
 class JoinedFrame {
  public:
-  JoinedFrame(const Bytes& whole, std::size_t segment_size) {
-    Bytes cut = whole;
-    auto segmenter = Segmenter::make(cut, parse_frame(cut, kSuperframeSizeMax).value(), segment_size).value();
-    while (!segmenter.done()) {
-      const MutableBytes segment = segmenter.next();
-      segments_.emplace_back(segment.begin(), segment.end());
-    }
+  JoinedFrame(const Bytes& whole, std::size_t segment_size) : segments_(segments_of(whole, segment_size)) {
     batch_.push(segments_[0], true);
     batch_.open_join({}, SegmentJoin::begin(segments_[0], parse_frame(segments_[0]).value()).value());
     for (std::size_t i = 1; i < segments_.size(); ++i) ROVE_CHECK(batch_.append({}, segments_[i]));
@@ -26,7 +20,7 @@ class JoinedFrame {
   JoinedFrame& operator=(const JoinedFrame&) = delete;
 
   [[nodiscard]] const FrameBatch::Entry& entry() const { return batch_.frames()[0]; }
-  [[nodiscard]] std::span<const BytesView> parts() const { return batch_.parts(entry()); }
+  [[nodiscard]] std::size_t segments() const { return segments_.size(); }
 
  private:
   std::vector<Bytes> segments_;

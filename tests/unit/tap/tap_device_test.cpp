@@ -235,7 +235,7 @@ TEST_CASE("TapQueue: a superframe arrives as one where that is wanted, and else 
       const Bytes whole = transport_packet(shape, 20000, kTcpAck | kTcpPush);
       const JoinedFrame joined{whole, 1300};
 
-      REQUIRE(near.queue.write(joined.entry(), joined.parts()));
+      REQUIRE(near.queue.write_superframe(joined.entry()));
 
       Bytes buffer(kSuperframeSizeMax);
       std::size_t payload = 0;
@@ -271,9 +271,9 @@ TEST_CASE("TapQueue: the kernel takes as many datagrams in one superframe as are
   if (!near.queue.offloads().udp) return;  // before Linux 6.2
   const PacketShape shape{.tcp = false};
   const JoinedFrame joined{transport_packet(shape, kJoinedDatagramsMax * 64), 64};
-  REQUIRE(joined.parts().size() == kJoinedDatagramsMax - 1);
+  REQUIRE(joined.segments() == kJoinedDatagramsMax);
 
-  CHECK(near.queue.write(joined.entry(), joined.parts()));
+  CHECK(near.queue.write_superframe(joined.entry()));
 }
 
 TEST_CASE("TapQueue: offloads that depend on others are left out with them") {

@@ -478,7 +478,7 @@ TEST_CASE("Worker: superframes of the guest here come out whole at the guest the
   constexpr int kTimes = 20;
   std::size_t octets = 0;
   for (int i = 0; i < kTimes; ++i) {
-    REQUIRE(sites.a->guest.queue.write(joined.entry(), joined.parts()));
+    REQUIRE(sites.a->guest.queue.write_superframe(joined.entry()));
     Bytes buffer(kSuperframeSizeMax);
     std::size_t payload = 0;
     while (payload < 40000 && wait_readable(sites.b->guest.queue.fd(), kLimit)) {

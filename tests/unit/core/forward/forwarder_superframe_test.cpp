@@ -38,8 +38,7 @@ struct Lab : Pair {
   [[nodiscard]] std::vector<Bytes> delivered() const {
     std::vector<Bytes> frames;
     for (const FrameBatch::Entry& entry : b.delivered.frames()) {
-      Bytes& frame = frames.emplace_back(entry.frame.begin(), entry.frame.end());
-      for (const BytesView part : b.delivered.parts(entry)) frame.insert(frame.end(), part.begin(), part.end());
+      frames.emplace_back(entry.frame.begin(), entry.frame.end());
     }
     return frames;
   }

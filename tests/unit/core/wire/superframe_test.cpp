@@ -10,23 +10,6 @@
 namespace rove {
 namespace {
 
-Segmenter segmenter_of(Bytes& frame, std::size_t segment_size) {
-  auto segmenter = Segmenter::make(frame, *parse_frame(frame, kSuperframeSizeMax), segment_size);
-  REQUIRE(segmenter);
-  return *segmenter;
-}
-
-std::vector<Bytes> segments_of(Bytes frame, std::size_t segment_size) {
-  Segmenter segmenter = segmenter_of(frame, segment_size);
-  std::vector<Bytes> segments;
-  while (!segmenter.done()) {
-    const MutableBytes segment = segmenter.next();
-    segments.emplace_back(segment.begin(), segment.end());
-  }
-  CHECK(segments.size() == segmenter.count());
-  return segments;
-}
-
 std::optional<Error> failure_of(Bytes frame, std::size_t segment_size) {
   const auto segmenter = Segmenter::make(frame, *parse_frame(frame, kSuperframeSizeMax), segment_size);
   if (segmenter) return std::nullopt;
