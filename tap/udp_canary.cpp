@@ -43,11 +43,13 @@ Outcome try_offloads(const UdpOffloads& offloads) {
     pollfd polled{receiver.fd(), POLLIN, 0};
     if (poll(&polled, 1, kPatienceMs) <= 0) break;
     for (const UdpSocket::Received& received : receiver.receive()) {
-      if (next == wanted.size() || received.datagram.size() != wanted[next]) return Outcome::Different;
-      for (std::size_t at = 0; at < received.datagram.size(); ++at) {
-        if (received.datagram[at] != octet_of(next, at)) return Outcome::Different;
+      for (std::size_t i = 0; i < received.count(); ++i, ++next) {
+        const BytesView datagram = received.datagram(i);
+        if (next == wanted.size() || datagram.size() != wanted[next]) return Outcome::Different;
+        for (std::size_t at = 0; at < datagram.size(); ++at) {
+          if (datagram[at] != octet_of(next, at)) return Outcome::Different;
+        }
       }
-      ++next;
     }
   }
   if (next == 0) return Outcome::Nothing;

@@ -175,7 +175,7 @@ UdpSocket::Impl::Impl(FileDescriptor descriptor, const UdpOffloads& offloads)
       can_coalesce(offloads.coalescing),
       coalescing(offloads.coalescing),
       memory(new std::uint8_t[kUdpPieces * kStride]) {
-  received.reserve(kUdpReceiveMax);
+  received.reserve(kUdpPieces);
   for (std::size_t i = 0; i < kUdpPieces; ++i) {
     receive_parts[i] = {memory.get() + i * kStride, kPieceMax};
     receive_messages[i].msg_hdr.msg_name = &senders[i];
@@ -300,16 +300,10 @@ std::span<UdpSocket::Received> UdpSocket::receive() {
     mmsghdr& message = impl.receive_messages[index];
     const auto from = to_endpoint(impl.senders[index]);
     if (!from || (message.msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
-    MutableBytes piece{impl.memory.get() + index * kStride, message.msg_len};
+    const MutableBytes piece{impl.memory.get() + index * kStride, message.msg_len};
     octets += piece.size();
     const std::size_t size = joined_size(message.msg_hdr, piece.size());
-    if (size > kDatagramSizeMax) continue;
-    const bool joined = size < piece.size();
-    do {  // an empty datagram is one, too
-      const std::size_t own = std::min(size, piece.size());
-      impl.received.push_back({*from, piece.first(own), joined});
-      piece = piece.subspan(own);
-    } while (!piece.empty() && impl.received.size() < kUdpReceiveMax);
+    if (size <= kDatagramSizeMax) impl.received.push_back({*from, piece, size});
   }
   if (count > 0) impl.pieces = octets / static_cast<std::size_t>(count) > kLargePiece ? kUdpLargePieces : kUdpPieces;
   return impl.received;

@@ -1,6 +1,7 @@
 // UDP to and from the underlay, in batches (recvmmsg, sendmmsg).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,12 +17,10 @@ namespace rove {
 
 // Datagrams in one system call. More gains little (the call is a few percent by then) and delays the first one.
 inline constexpr std::size_t kUdpBatch = 64;
-// What one call receives: so many pieces, each of up to as many datagrams as the kernel joins (UDP_GRO_CNT_MAX); of
+// What one call receives: so many pieces, each of as many datagrams as the kernel joined (UDP_GRO_CNT_MAX at most); of
 // large pieces fewer, as what is read should be in the cache still when it is opened.
 inline constexpr std::size_t kUdpPieces = 64;
 inline constexpr std::size_t kUdpLargePieces = 8;
-inline constexpr std::size_t kUdpPieceDatagrams = 64;
-inline constexpr std::size_t kUdpReceiveMax = kUdpPieces * kUdpPieceDatagrams;
 
 // What the kernel does with several datagrams at once. Each can be missing: then it is one by one.
 struct UdpOffloads {
@@ -46,10 +45,17 @@ struct UdpBuffers {
 // slower, instead of vanishing until path MTU discovery, which many networks break, has found out.
 class UdpSocket {
  public:
+  // Datagrams that the kernel gave in one piece, one behind the other; or one. An empty one is one, too.
   struct Received {
     Endpoint from;
-    MutableBytes datagram;
-    bool joined = false;  // it came in one piece with others
+    MutableBytes octets;
+    std::size_t size = 0;  // of each datagram; the last may be smaller
+    [[nodiscard]] bool joined() const { return size < octets.size(); }
+    [[nodiscard]] std::size_t count() const { return joined() ? (octets.size() + size - 1) / size : 1; }
+    [[nodiscard]] MutableBytes datagram(std::size_t i) const {
+      const MutableBytes rest = octets.subspan(i * size);
+      return rest.first(std::min(size, rest.size()));
+    }
   };
 
   // Port 0: one that is free. Offloads that the kernel has not are left out. Throws std::system_error ("bind
@@ -62,7 +68,7 @@ class UdpSocket {
   UdpSocket(UdpSocket&&) noexcept;
   UdpSocket& operator=(UdpSocket&&) noexcept;
 
-  // What is there now, kUdpReceiveMax datagrams at most; empty when there is nothing. Datagrams larger than
+  // What is there now, kUdpPieces pieces at most; empty when there is nothing. Datagrams larger than
   // kDatagramSizeMax are left out.
   [[nodiscard]] std::span<Received> receive();
   // Whether the last receive() took all that there was.

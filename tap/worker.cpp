@@ -91,7 +91,8 @@ struct Worker::Impl {
   void drain_signal();
   void handle_commands();
   bool handle_datagrams(UdpSocket& socket, CoalescingWatch& coalescing);  // whether nothing is left to read
-  [[nodiscard]] bool hand_over(const UdpSocket::Received& received);      // whether it was another worker's
+  void handle_datagram(const Endpoint& from, MutableBytes datagram);
+  [[nodiscard]] bool hand_over(const Endpoint& from, BytesView datagram);  // whether it is another worker's
   void handle_handed();
   bool read_frames();
   void handle_frames();
@@ -269,17 +270,15 @@ bool Worker::Impl::handle_datagrams(UdpSocket& socket, CoalescingWatch& coalesci
   const CoalescingWatch::Counts before{totals.datagrams_opened, refused};
   CoalescingWatch::Counts joined;
   for (const UdpSocket::Received& received : batch) {
-    if (exchange && hand_over(received)) continue;
-    if (!outgoing.has_room(kRelaySlots, kRelayOctets)) send_outgoing();
-    if (!incoming.has_room(kPackedFramesMax)) write_incoming();
-    const CoalescingWatch::Counts one{totals.datagrams_opened, refused};
-    forwarder.handle_datagram(now, received.from, received.datagram, incoming, outgoing);
-    if (!received.joined) {
+    const CoalescingWatch::Counts earlier{totals.datagrams_opened, refused};
+    const std::size_t count = received.count();
+    for (std::size_t i = 0; i < count; ++i) handle_datagram(received.from, received.datagram(i));
+    if (!received.joined()) {
       ++arrivals;
       continue;
     }
-    joined.opened += totals.datagrams_opened - one.opened;
-    joined.refused += refused - one.refused;
+    joined.opened += totals.datagrams_opened - earlier.opened;
+    joined.refused += refused - earlier.refused;
   }
   const CoalescingWatch::Counts single{totals.datagrams_opened - before.opened - joined.opened,
                                        refused - before.refused - joined.refused};
@@ -289,11 +288,17 @@ bool Worker::Impl::handle_datagrams(UdpSocket& socket, CoalescingWatch& coalesci
   return socket.drained();
 }
 
-bool Worker::Impl::hand_over(const UdpSocket::Received& received) {
-  const unsigned owner = exchange->owner_of(received.datagram, number);
+void Worker::Impl::handle_datagram(const Endpoint& from, MutableBytes datagram) {
+  if (exchange && hand_over(from, datagram)) return;
+  if (!outgoing.has_room(kRelaySlots, kRelayOctets)) send_outgoing();
+  if (!incoming.has_room(kPackedFramesMax)) write_incoming();
+  forwarder.handle_datagram(now, from, datagram, incoming, outgoing);
+}
+
+bool Worker::Impl::hand_over(const Endpoint& from, BytesView datagram) {
+  const unsigned owner = exchange->owner_of(datagram, number);
   if (owner == number) return false;
-  const BytesView octets = received.datagram;
-  const bool handed = exchange->hand(number, owner, {received.from, {octets.begin(), octets.end()}});
+  const bool handed = exchange->hand(number, owner, {from, {datagram.begin(), datagram.end()}});
   ++(handed ? counters.datagrams_handed : counters.datagrams_unhanded);
   return true;
 }

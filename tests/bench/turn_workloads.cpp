@@ -229,7 +229,10 @@ class TurnOut final : public WorkerTurn {
   void take_arrived(Bytes& payload) override {
     delivered_.clear();
     for (const UdpSocket::Received& received : socket_.receive()) {
-      pair_.b.forwarder.handle_datagram(pair_.b.now, received.from, received.datagram, delivered_, pair_.b.relayed);
+      for (std::size_t i = 0; i < received.count(); ++i) {
+        pair_.b.forwarder.handle_datagram(pair_.b.now, received.from, received.datagram(i), delivered_,
+                                          pair_.b.relayed);
+      }
     }
     ROVE_CHECK(pair_.b.all_drops() == 0);
     // This host joins none.

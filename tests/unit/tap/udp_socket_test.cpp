@@ -32,7 +32,9 @@ void fill(DatagramBatch& batch, const Endpoint& to, std::size_t size, std::uint8
 std::vector<int> receive_all(UdpSocket& socket, std::size_t count) {
   std::vector<int> octets;
   while (octets.size() < count && wait_readable(socket.fd())) {
-    for (const UdpSocket::Received& received : socket.receive()) octets.push_back(received.datagram[0]);
+    for (const UdpSocket::Received& received : socket.receive()) {
+      for (std::size_t i = 0; i < received.count(); ++i) octets.push_back(received.datagram(i)[0]);
+    }
   }
   return octets;
 }
@@ -55,8 +57,9 @@ TEST_CASE("UdpSocket: datagrams arrive whole, in order, with their sender; batch
     CHECK(received.size() <= kUdpBatch);
     for (const UdpSocket::Received& one : received) {
       CHECK(one.from == sender.local());
-      CHECK(one.datagram.size() == 100 + next);
-      CHECK(one.datagram.back() == static_cast<std::uint8_t>(next));
+      CHECK(one.count() == 1);
+      CHECK(one.octets.size() == 100 + next);
+      CHECK(one.octets.back() == static_cast<std::uint8_t>(next));
       ++next;
     }
   }
@@ -94,13 +97,15 @@ TEST_CASE("UdpSocket: with and without the kernel's help, the same datagrams arr
       std::size_t next = 0;
       while (next < sizes.size() && wait_readable(receiver.fd())) {
         for (const UdpSocket::Received& one : receiver.receive()) {
-          REQUIRE(next < sizes.size());
           CHECK(one.from == sender.local());
-          CHECK(one.datagram.size() == sizes[next]);
-          const auto expected = static_cast<std::uint8_t>(next);
-          CHECK(std::count(one.datagram.begin(), one.datagram.end(), expected) ==
-                static_cast<std::ptrdiff_t>(sizes[next]));
-          ++next;
+          for (std::size_t i = 0; i < one.count(); ++i) {
+            const BytesView datagram = one.datagram(i);
+            REQUIRE(next < sizes.size());
+            CHECK(datagram.size() == sizes[next]);
+            const auto expected = static_cast<std::uint8_t>(next);
+            CHECK(std::count(datagram.begin(), datagram.end(), expected) == static_cast<std::ptrdiff_t>(sizes[next]));
+            ++next;
+          }
         }
       }
       CHECK(next == sizes.size());
@@ -191,7 +196,7 @@ TEST_CASE("UdpSocket: the largest datagram passes, a larger one is left out") {
 
   std::vector<std::size_t> sizes;
   while (sizes.size() < 2 && wait_readable(receiver.fd())) {
-    for (const UdpSocket::Received& received : receiver.receive()) sizes.push_back(received.datagram.size());
+    for (const UdpSocket::Received& received : receiver.receive()) sizes.push_back(received.octets.size());
   }
   CHECK(sizes == std::vector<std::size_t>{0, kDatagramSizeMax});
 }
