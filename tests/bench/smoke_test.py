@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""compare takes every figure of rove and of kernel VXLAN; how large they are says nothing on a busy machine.
-Usage: smoke_test.py ROVE UDP_BLAST
+"""compare takes every figure of rove and of kernel VXLAN, and a TCP stream of the yardsticks; how large they are says
+nothing on a busy machine.
+Usage: smoke_test.py ROVE UDP_BLAST BARE_OVERLAY
 """
 
 import json
@@ -12,22 +13,27 @@ import tempfile
 
 SKIP = 77
 COMPARE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "compare")
-SYSTEMS = ("rove", "vxlan")
-FIGURES = ("tcp_gbps", "tcp8_gbps", "reverse_gbps", "cpu_s_per_gb", "rtt_us", "rtt_p99_us", "rtt_awake_us",
+EVERYTHING = ("tcp_gbps", "tcp8_gbps", "reverse_gbps", "cpu_s_per_gb", "rtt_us", "rtt_p99_us", "rtt_awake_us",
            "rtt_p99_loaded_us", "udp64_pps", "udp64_device_pps", "udp64_offered_pps",
            "udp1400_pps", "udp1400_device_pps", "udp1400_offered_pps")
 MEMORY = ("rss_mib", "rss_rest_mib")  # the kernel's own has none
+STREAM = ("tcp_gbps", "cpu_s_per_gb")
+# Options of compare, and what it is to tell of each system.
+RUNS = (
+    ((), {"rove": EVERYTHING + MEMORY, "vxlan": EVERYTHING}),
+    (("--only", "tcp"), {"bare": STREAM, "bare-plain": STREAM}),
+)
 
 
-def problems_of(report):
+def problems_of(report, expected):
     if report["schema"] != 1:
         yield f"schema {report['schema']}"
-    for system in SYSTEMS:
+    for system, names in expected.items():
         figures = report["systems"].get(system)
         if figures is None:
             yield f"{system} was not measured"
             continue
-        for name in FIGURES + (MEMORY if system == "rove" else ()):
+        for name in names:
             value = figures.get(name)
             if not isinstance(value, (int, float)) or value <= 0:
                 yield f"{system}: {name}: {value}"
@@ -36,18 +42,21 @@ def problems_of(report):
 
 
 def main():
-    rove, udp_blast = sys.argv[1:]
+    rove, udp_blast, bare_overlay = sys.argv[1:]
     if shutil.which("iperf3") is None:
         print("skipped: needs iperf3")
         sys.exit(SKIP)
+    problems = []
     with tempfile.TemporaryDirectory(prefix="rove-bench-smoke-") as directory:
         path = os.path.join(directory, "figures.json")
-        run = subprocess.run([sys.executable, "-B", COMPARE, rove, "--udp-blast", udp_blast, "--systems",
-                              ",".join(SYSTEMS), "--rounds", "1", "--seconds", "1", "--json", path], check=False)
-        if run.returncode != 0:
-            sys.exit(run.returncode)
-        with open(path, encoding="utf-8") as file:
-            problems = list(problems_of(json.load(file)))
+        for options, expected in RUNS:
+            run = subprocess.run([sys.executable, "-B", COMPARE, rove, "--udp-blast", udp_blast, "--bare-overlay",
+                                  bare_overlay, "--systems", ",".join(expected), "--rounds", "1", "--seconds", "1",
+                                  "--json", path, *options], check=False)
+            if run.returncode != 0:
+                sys.exit(run.returncode)
+            with open(path, encoding="utf-8") as file:
+                problems += problems_of(json.load(file), expected)
     for problem in problems:
         print(f"FAILED {problem}")
     sys.exit(1 if problems else 0)

@@ -15,6 +15,7 @@ class System:
     name = ""
     mtu = 1400  # inside
     optional = False  # measured where it happens to be there
+    by_default = True  # measured where no systems are named
     switches = True  # carries Ethernet frames, so that bridges can be joined by it
     package = None  # Debian's, of which the version is told
     # Octets of headers before a datagram's payload in what the device counts, where a program writes into it: it may
