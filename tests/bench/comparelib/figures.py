@@ -13,7 +13,7 @@ COLUMNS = (
     ("rss_mib", "MiB", 1),
 )
 # Against systems in user space that encrypt, one stream of TCP.
-TIMES_FASTER = {"wireguard-go": 8, "tinc": 8, "nebula": 8, "n2n": 8}
+TIMES_FASTER = {"wireguard-go": 8, "wireguard-go-new": 2.3, "tinc": 8, "nebula": 8, "n2n": 8}
 TCP_SHARE = {"on": 0.48, "off": 0.7, "gro": 0.7}  # of the reference's, by the wire's offloads
 CPU_TIMES, RTT_US, LOADED_US = 3, 110, 2000
 
