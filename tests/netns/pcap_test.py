@@ -234,9 +234,15 @@ class Outside(Case):
                     counters[packet["ip.src"][0]].append((packet["rove.receiver"][0], lane, int(counter)))
         for host, address in zip(self.lab.hosts, ("10.1.0.1", "10.1.0.2")):
             sent = counters[address]
-            self.assertEqual(len({(receiver, lane) for receiver, lane, _ in sent}), 1)  # one VM's: one lane
-            numbers = [number for _, _, number in sent]
-            self.assertEqual(sorted(numbers), list(range(min(numbers), max(numbers) + 1)), f"datagrams of {host.name}")
+            self.assertEqual(len({receiver for receiver, _, _ in sent}), 1)
+            lanes = collections.defaultdict(list)
+            for _, lane, number in sent:
+                lanes[lane].append(number)
+            for lane, numbers in lanes.items():
+                self.assertEqual(sorted(numbers), list(range(min(numbers), max(numbers) + 1)),
+                                 f"datagrams of {host.name}, lane {lane}")
+            # One VM's have one lane. A bridge's own multicast, which comes now and then, is of another shard.
+            self.assertLess(len(sent) - max(len(numbers) for numbers in lanes.values()), 5)
             # A few may have been sent before it captured, or after it.
             self.assertLessEqual(len(sent), after[host.name] - before[host.name])
         self.assertGreater(len(counters["10.1.0.1"]), 2_000_000 // 1400)
