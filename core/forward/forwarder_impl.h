@@ -72,11 +72,10 @@ struct Forwarder::Impl {
   void handle_data(TimePoint now, const Endpoint& from, MutableBytes datagram, FrameBatch& out, DatagramBatch& relay);
   void handle_data_of(TimePoint now, WorkerSession& session, const Endpoint& from, const Header& header,
                       MutableBytes datagram, FrameBatch& out, DatagramBatch& relay);
+  std::uint8_t* place_for(const WorkerSession& session, const Header& header, MutableBytes datagram,
+                          FrameBatch& out) const;
   void handle_inner(TimePoint now, WorkerSession& session, unsigned shard, std::uint8_t flags, MutableBytes frame,
                     FrameBatch& out, DatagramBatch& relay);
-  bool join(const WorkerSession& session, unsigned shard, BytesView frame, FrameBatch& out);
-  void handle_single(TimePoint now, WorkerSession& session, unsigned shard, std::uint8_t flags, MutableBytes frame,
-                     FrameBatch& out, DatagramBatch& relay);
   void note_forwarded(const MacAddress& mac, const VmView& vm);
   void note_takeover(TimePoint now, const WorkerSession& session, std::uint8_t flags, const FrameInfo& info);
   [[nodiscard]] static bool is_rightly_forwarded(TimePoint now, const NodeId& peer, const VmView* destination);

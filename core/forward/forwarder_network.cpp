@@ -71,15 +71,9 @@ void Forwarder::Impl::handle_data(TimePoint now, const Endpoint& from, MutableBy
 void Forwarder::Impl::handle_data_of(TimePoint now, WorkerSession& session, const Endpoint& from, const Header& header,
                                      MutableBytes datagram, FrameBatch& out, DatagramBatch& relay) {
   if (session.is_expired(now)) return drop(DropReason::SessionExpired);
-  MutableBytes landing;
-  if (config.joins_tcp && is_joinable(header.flags) && datagram.size() >= kLandedSizeMin) {
-    landing = out.land(session.local_index(), datagram.size() - kDataOverhead);
-  }
-  const bool landed = !landing.empty();
-  const WorkerSession::Opened opened =
-      session.open(header, datagram, landed ? landing.data() : datagram.data() + kHeaderSize);
+  const WorkerSession::Opened opened = session.open(header, datagram, place_for(session, header, datagram, out));
   if (opened.drop) {
-    if (landed) out.give_up();
+    out.give_up();
     return drop(*opened.drop);
   }
   ++counters.datagrams_opened;
@@ -94,10 +88,7 @@ void Forwarder::Impl::handle_data_of(TimePoint now, WorkerSession& session, cons
   }
   if ((header.flags & kFlagPacked) == 0) {
     session.traffic().count_received(1, datagram.size());
-    const MutableBytes frame = opened.plaintext;
-    if (!landed) return handle_inner(now, session, shard, header.flags, frame, out, relay);
-    if (join(session, shard, frame, out)) return;
-    return handle_single(now, session, shard, header.flags, out.settle(frame), out, relay);
+    return handle_inner(now, session, shard, header.flags, opened.plaintext, out, relay);
   }
   const Result<PackedFrames> frames = PackedFrames::parse(opened.plaintext);
   if (!frames) return drop(DropReason::Malformed);
@@ -112,26 +103,30 @@ void Forwarder::Impl::handle_data_of(TimePoint now, WorkerSession& session, cons
   session.traffic().count_received(count, datagram.size());
 }
 
+// Where to open a datagram: to where its frame may continue the last one, or in place.
+std::uint8_t* Forwarder::Impl::place_for(const WorkerSession& session, const Header& header, MutableBytes datagram,
+                                         FrameBatch& out) const {
+  MutableBytes landing;
+  if (config.joins_tcp && is_joinable(header.flags) && datagram.size() >= kLandedSizeMin) {
+    landing = out.land(session.local_index(), datagram.size() - kDataOverhead);
+  }
+  return landing.empty() ? datagram.data() + kHeaderSize : landing.data();
+}
+
 // One frame of an opened datagram: what a receiver demands of it (docs/protocol.md §2), in that order.
 void Forwarder::Impl::handle_inner(TimePoint now, WorkerSession& session, unsigned shard, std::uint8_t flags,
                                    MutableBytes frame, FrameBatch& out, DatagramBatch& relay) {
-  if (is_joinable(flags) && join(session, shard, frame, out)) return;
-  handle_single(now, session, shard, flags, frame, out, relay);
-}
-
-// True: it continues the frame before it, and so has that one's addresses, which have been looked at.
-bool Forwarder::Impl::join(const WorkerSession& session, unsigned shard, BytesView frame, FrameBatch& out) {
-  if (frame.size() < kEthernetHeaderSize || shard_of_frame(frame) != shard) return false;
-  if (!out.append(session.local_index(), frame)) return false;
-  ++counters.frames_joined;
-  count_delivered(frame);
-  return true;
-}
-
-void Forwarder::Impl::handle_single(TimePoint now, WorkerSession& session, unsigned shard, std::uint8_t flags,
-                                    MutableBytes frame, FrameBatch& out, DatagramBatch& relay) {
-  if (frame.size() < kEthernetHeaderSize) return drop(DropReason::BadFrame);
-  if (shard_of_frame(frame) != shard) return drop(DropReason::BadLane);
+  const bool is_short = frame.size() < kEthernetHeaderSize;
+  if (is_short || shard_of_frame(frame) != shard) {
+    out.give_up();
+    return drop(is_short ? DropReason::BadFrame : DropReason::BadLane);
+  }
+  // One that continues the frame before it has that one's addresses, which have been looked at.
+  if (is_joinable(flags) && out.append(session.local_index(), frame)) {
+    ++counters.frames_joined;
+    return count_delivered(frame);
+  }
+  frame = out.settle(frame);
   const Result<FrameInfo> info = parse_frame(frame);
   if (!info) return drop(DropReason::BadFrame);
   if (hops_of(flags) > kHopsMax) return drop(DropReason::TooManyHops);

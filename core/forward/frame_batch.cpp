@@ -1,8 +1,9 @@
 #include "core/forward/frame_batch.h"
 
-#include <algorithm>
 #include <cstring>
 #include <functional>
+
+#include "core/base/check.h"
 
 namespace rove {
 namespace {
@@ -69,12 +70,12 @@ MutableBytes FrameBatch::land(SessionIndex session, std::size_t size) {
   return {end - headers, size};
 }
 
-MutableBytes FrameBatch::settle(MutableBytes landed) {
-  if (!covered_) return landed;
+MutableBytes FrameBatch::settle(MutableBytes frame) {
+  if (!covered_) return frame;
   std::uint8_t* const to = next_place();
-  std::memmove(to, landed.data(), landed.size());
+  std::memmove(to, frame.data(), frame.size());
   uncover();
-  return {to, landed.size()};
+  return {to, frame.size()};
 }
 
 void FrameBatch::clear() {

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "core/base/bytes.h"
-#include "core/base/check.h"
 #include "core/base/ids.h"
 #include "core/forward/batch.h"
 #include "core/wire/superframe.h"
@@ -63,9 +62,9 @@ class FrameBatch {
   // Where to open a frame of that session: `size` octets, which are the batch's if it is pushed. Empty: there is no
   // room. Nothing else may be called before append() took it, or settle() or give_up() was called.
   [[nodiscard]] MutableBytes land(SessionIndex session, std::size_t size);
-  // It continues nothing: where it lies from now on.
-  [[nodiscard]] MutableBytes settle(MutableBytes landed);
-  // It could not be opened.
+  // It continues nothing: where it lies from now on. What was opened elsewhere stays where it is.
+  [[nodiscard]] MutableBytes settle(MutableBytes frame);
+  // Nothing comes of it.
   void give_up() {
     if (covered_) uncover();
   }
