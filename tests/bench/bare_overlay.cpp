@@ -455,9 +455,7 @@ int main(const std::vector<std::string>& arguments) {
     if (local.address.family() != peer.address.family()) throw UsageError("LOCAL and PEER: not of one family");
     return run(arguments[first], local, peer, seals);
   }
-  const bool asked = arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h");
-  std::fwrite(kUsage.data(), 1, kUsage.size(), asked ? stdout : stderr);
-  return asked ? 0 : 2;
+  return print_usage(kUsage, arguments);
 }
 
 }  // namespace

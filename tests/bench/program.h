@@ -51,6 +51,14 @@ template <typename T>
       std::chrono::duration<double>{parse_number<double>(what, text, 0.001, kSecondsMax)});
 }
 
+// What to do with arguments that are no call of the program: says how it is called. Its exit status: 0 if that was
+// asked for.
+[[nodiscard]] inline int print_usage(std::string_view usage, const std::vector<std::string>& arguments) {
+  const bool asked = arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h");
+  std::fwrite(usage.data(), 1, usage.size(), asked ? stdout : stderr);
+  return asked ? 0 : 2;
+}
+
 // main() of the program `name`: calls `run` with its arguments, and says on stderr what it threw.
 template <typename Run>
 [[nodiscard]] int run_program(const char* name, Run run, int argc, char** argv) {

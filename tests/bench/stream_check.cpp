@@ -131,9 +131,7 @@ int main(const std::vector<std::string>& arguments) {
   if (arguments.size() == 4 && verb == "receive-udp") {
     return receive_datagrams(parse_port(arguments[1]), parse_seed(2), parse_seconds("SILENCE", arguments[3]));
   }
-  const bool asked = arguments.size() == 1 && (verb == "--help" || verb == "-h");
-  std::fwrite(kUsage.data(), 1, kUsage.size(), asked ? stdout : stderr);
-  return asked ? 0 : 2;
+  return print_usage(kUsage, arguments);
 }
 
 }  // namespace

@@ -170,9 +170,7 @@ int main(const std::vector<std::string>& arguments) {
     return run_receiver(parse_number<std::uint16_t>("PORT", arguments[1], 1, 65535),
                         parse_seconds("SILENCE", arguments[2]));
   }
-  const bool asked = arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h");
-  std::fwrite(kUsage.data(), 1, kUsage.size(), asked ? stdout : stderr);
-  return asked ? 0 : 2;
+  return print_usage(kUsage, arguments);
 }
 
 }  // namespace
